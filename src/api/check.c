@@ -55,12 +55,11 @@ static adele_status list_problems(struct check *check) {
 }
 
 static adele_status list_groups(struct check *check) {
-    struct check_group *groups = NULL;
-    adele_status status;
+    OWNED struct check_group *groups = NULL;
     int n = 0;
     TRY(check_groups_make(&check->found, &groups, &n));
-    TRY_GOTO(ALLOCATE(&check->groups, n + 1), done);
-    TRY_GOTO(ALLOCATE(&check->group_texts, n + 1), done);
+    TRY(ALLOCATE(&check->groups, n + 1));
+    TRY(ALLOCATE(&check->group_texts, n + 1));
     check->report.groups = check->groups;
     check->report.n_groups = n;
     for (int i = 0; i < n; i++) {
@@ -70,11 +69,9 @@ static adele_status list_groups(struct check *check) {
         check->groups[i] = public_problem(groups[i].first);
         check->groups[i].text = check->group_texts[i];
         check->groups[i].n = groups[i].n;
-        TRY_GOTO(CHECK_MEMORY(check->group_texts[i]), done);
+        TRY(CHECK_MEMORY(check->group_texts[i]));
     }
-done:
-    memory_free(groups);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status adele_check(const struct adele_data *data, struct adele_check_report **out) {

@@ -204,25 +204,21 @@ adele_status adele_model_predict(struct adele_model *model,
 
 adele_status adele_evaluate(const char *path, const char *device, const char *data,
                             const char *split, struct adele_score *out) {
-    struct adele_model *model = NULL;
+    OWNED_BY(adele_model_close) struct adele_model *model = NULL;
     enum dataset_split known;
     memset(out, 0, sizeof *out);
     TRY(split_name_read(split, &known)); // before the model is loaded
     TRY(adele_model_open(path, NULL, device, &model));
-    adele_status status = adele_model_evaluate(
+    return adele_model_evaluate(
         model, &(struct adele_evaluate_options){.data = data, .split = split}, out);
-    adele_model_close(model);
-    return status;
 }
 
 adele_status adele_predict(const char *path, const char *device, const char *input,
                            const char *output, int *out_cases) {
-    struct adele_model *model = NULL;
+    OWNED_BY(adele_model_close) struct adele_model *model = NULL;
     if (out_cases != NULL)
         *out_cases = 0;
     TRY(adele_model_open(path, NULL, device, &model));
-    adele_status status = adele_model_predict(
+    return adele_model_predict(
         model, &(struct adele_predict_options){.input = input, .output = output}, out_cases);
-    adele_model_close(model);
-    return status;
 }

@@ -4,6 +4,7 @@
 #define ADELE_API_MODEL_H
 
 #include "adele/model.h"
+#include "base/memory.h"
 #include "predict/model.h"
 #include "predict/segment.h"
 
@@ -13,6 +14,8 @@ struct adele_model {
     struct ranks *ranks;        // that have opened it together; NULL: one process
     struct segmenter segmenter; // of adele_model_segment
 };
+
+OWNER(adele_model_close, struct adele_model)
 
 // ADELE_INVALID_ARGUMENT unless it is "last", "best" or NULL.
 ADELE_MUST_CHECK adele_status checkpoint_name_check(const char *name);

@@ -248,12 +248,12 @@ static adele_status load_for_dry_run(const struct adele_train_options *options,
 adele_status adele_train_dry_run(const struct adele_train_options *options,
                                  void (*on_each_batch)(void *context,
                                                        const struct adele_train_batch *batch)) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     char device[RANK_DEVICE_BYTES];
     struct call call = {.options = options, .device = device, .on_batch = on_each_batch};
     struct ranks *ranks = ranks_of(options->ranks);
     TRY(ranks_check_usable(ranks));
-    adele_status status = load_for_dry_run(options, device, &config);
+    TRY(load_for_dry_run(options, device, &config));
     const bool tells = ranks_index(ranks) == 0;
     const struct trainer_options trainer = {
         .config = config,
@@ -262,8 +262,5 @@ adele_status adele_train_dry_run(const struct adele_train_options *options,
         .on_start = tells && options->on_start != NULL ? on_start : NULL,
         .should_stop = should_stop,
         .context = &call};
-    if (status == ADELE_OK)
-        status = trainer_dry_run(&trainer, (struct dry_run_times){20.0, 1.0}, on_batch);
-    config_destroy(config);
-    return status;
+    return trainer_dry_run(&trainer, (struct dry_run_times){20.0, 1.0}, on_batch);
 }

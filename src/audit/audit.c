@@ -91,19 +91,17 @@ static adele_status open_dataset(struct audit *audit, const struct model *model)
 
 // The noisy labels must be those of the run. Its best checkpoint does not say which they were.
 static adele_status check_noise(const struct audit *audit, const struct model *model) {
-    struct safetensors *file = NULL;
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
     char is[HASH_HEX_BYTES];
     size_t bytes = (size_t)audit->noisy.n * dataset_images_plane_size(&audit->noisy);
     hash_xxh3_hex(audit->noisy.labels, bytes, is);
     TRY(safetensors_open(model->path, &file));
     const char *was = safetensors_metadata(file, "data.noisy_xxh3");
-    adele_status status = ADELE_OK;
     if (was && strcmp(was, is) != 0)
-        status = FAIL(ADELE_DATA, "Leave the data set as it was when the run was made.",
-                      "%s: data.noise gives labels of XXH3 %s, the run was trained on %s",
-                      audit->dataset->root, is, was);
-    safetensors_close(file);
-    return status;
+        return FAIL(ADELE_DATA, "Leave the data set as it was when the run was made.",
+                    "%s: data.noise gives labels of XXH3 %s, the run was trained on %s",
+                    audit->dataset->root, is, was);
+    return ADELE_OK;
 }
 
 // No file holds the labels that data.noise made: they are made again.
@@ -270,12 +268,10 @@ static adele_status end_case(void *context, int i_case, const struct dataset_ima
 static adele_status save_changes(struct audit *audit) {
     if (audit->options->mask_value < 0)
         return ADELE_OK;
-    char *path = file_join(audit->folder, "changes.csv");
+    OWNED char *path = file_join(audit->folder, "changes.csv");
     TRY(CHECK_MEMORY(path));
-    adele_status status = changes_save(&audit->changes, audit->dataset->n_categories,
-                                       audit->dataset->category_names, path);
-    memory_free(path);
-    return status;
+    return changes_save(&audit->changes, audit->dataset->n_categories,
+                        audit->dataset->category_names, path);
 }
 
 static adele_status init_tables(struct audit *audit, int n_categories) {
@@ -398,17 +394,13 @@ static void fill_result(const struct audit_table *table, struct audit_result *ou
 
 adele_status model_audit(struct model *model, const struct audit_options *options,
                          struct audit_result *out) {
-    struct audit audit = {.options = options, .split = options->model.split};
-    adele_status status;
+    CLEANUP(audit_deinit) struct audit audit = {.options = options, .split = options->model.split};
     memset(out, 0, sizeof *out);
-    TRY_GOTO(ranks_agree(options->model.ranks, prepare(&audit, model)), done);
-    TRY_GOTO(compare_options(options), done);
-    status = output_end(audit.output, visit_all(&audit, model));
-    if (status == ADELE_OK)
-        fill_result(&audit.table, out);
-done:
-    audit_deinit(&audit);
-    return status;
+    TRY(ranks_agree(options->model.ranks, prepare(&audit, model)));
+    TRY(compare_options(options));
+    TRY(output_end(audit.output, visit_all(&audit, model)));
+    fill_result(&audit.table, out);
+    return ADELE_OK;
 }
 
 // ---- folds --------------------------------------------------------------------------------------

@@ -133,17 +133,13 @@ static int fold_of(const struct folds *folds, int i_case) {
 static adele_status write_list(const struct folds *folds, int fold, const char *path,
                                bool *is_wanted) {
     const struct dataset *dataset = audit_dataset(folds->audit);
-    struct buffer list = {0};
-    adele_status status = ADELE_OK;
-    for (int i = 0; status == ADELE_OK && i < dataset->n_cases[SPLIT_TRAIN]; i++) {
+    CLEANUP(buffer_deinit) struct buffer list = {0};
+    for (int i = 0; i < dataset->n_cases[SPLIT_TRAIN]; i++) {
         is_wanted[i] = fold_of(folds, i) == fold;
         if (!is_wanted[i])
-            status = buffer_printf(&list, "%s\n", dataset->cases[SPLIT_TRAIN][i].name);
+            TRY(buffer_printf(&list, "%s\n", dataset->cases[SPLIT_TRAIN][i].name));
     }
-    if (status == ADELE_OK)
-        status = file_write(path, list.data, list.n_bytes);
-    buffer_deinit(&list);
-    return status;
+    return file_write(path, list.data, list.n_bytes);
 }
 
 // Asked in each step and batch. Other ranks may have done their folds, and wait.
@@ -189,28 +185,22 @@ static adele_status train_fold(struct folds *folds, const char *run, const char 
 
 static adele_status run_fold(struct folds *folds, int fold, const char *run, const char *list,
                              bool *is_wanted) {
-    struct model model;
+    CLEANUP(model_deinit) struct model model = {0};
     TRY(write_list(folds, fold, list, is_wanted));
     log_line(LOG_INFO, "fold %d of %d: training without it in %s", fold + 1, folds->wanted->n_folds,
              run);
     TRY(train_fold(folds, run, list));
     TRY(model_load(run, NULL, folds->wanted->device, &model));
-    adele_status status = audit_fold(folds->audit, &model, is_wanted);
-    model_deinit(&model);
-    return status;
+    return audit_fold(folds->audit, &model, is_wanted);
 }
 
 static adele_status run_named_fold(struct folds *folds, int fold, bool *is_wanted) {
-    char *list = memory_printf("%s/" AUDIT_FOLD_LIST, folds->wanted->options->folder, fold + 1);
-    char *run = memory_printf("%s/fold_%d", folds->wanted->options->folder, fold + 1);
-    adele_status status = CHECK_MEMORY(list);
-    if (status == ADELE_OK)
-        status = CHECK_MEMORY(run);
-    if (status == ADELE_OK)
-        status = run_fold(folds, fold, run, list, is_wanted);
-    memory_free(list);
-    memory_free(run);
-    return status;
+    OWNED char *list =
+        memory_printf("%s/" AUDIT_FOLD_LIST, folds->wanted->options->folder, fold + 1);
+    OWNED char *run = memory_printf("%s/fold_%d", folds->wanted->options->folder, fold + 1);
+    TRY(CHECK_MEMORY(list));
+    TRY(CHECK_MEMORY(run));
+    return run_fold(folds, fold, run, list, is_wanted);
 }
 
 // Ranks that work together train one fold each at a time. The error of one is not agreed on,

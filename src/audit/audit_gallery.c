@@ -71,20 +71,17 @@ static adele_status draw_channel(const struct dataset_images *images, int i, int
                                  int w, uint8_t *rgb) {
     size_t n_whole = dataset_images_plane_size(images), n = (size_t)h * (size_t)w;
     size_t first = ((size_t)i * (size_t)images->c + (size_t)channel) * n_whole;
-    float *whole = NULL, *small = NULL, low, high;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&whole, n_whole), done);
-    TRY_GOTO(ALLOCATE(&small, n), done);
+    OWNED float *whole = NULL, *small = NULL;
+    float low, high;
+    TRY(ALLOCATE(&whole, n_whole));
+    TRY(ALLOCATE(&small, n));
     for (size_t k = 0; k < n_whole; k++)
         whole[k] = images->is_f16 ? half_to_float(((const uint16_t *)images->images)[first + k])
                                   : (float)((const uint8_t *)images->images)[first + k];
-    TRY_GOTO(resize_linear_f32(whole, images->h, images->w, small, h, w), done);
-    TRY_GOTO(find_window(images, small, n, &low, &high), done);
+    TRY(resize_linear_f32(whole, images->h, images->w, small, h, w));
+    TRY(find_window(images, small, n, &low, &high));
     store_channel(small, n, low, high, rgb);
-done:
-    memory_free(whole);
-    memory_free(small);
-    return status;
+    return ADELE_OK;
 }
 
 // Images of three channels are in colour, others show their first channel in grey.
@@ -184,7 +181,7 @@ static void draw_overlay(const struct audit_picture *picture, uint8_t *rgb) {
 
 static adele_status save_picture(const struct audit_picture *picture, const char *kind,
                                  const char *path) {
-    struct image image = {0};
+    CLEANUP(image_deinit) struct image image = {0};
     size_t n = (size_t)picture->h * (size_t)picture->w;
     bool is_map = strcmp(kind, "label") == 0 || strcmp(kind, "prediction") == 0;
     TRY(image_init(&image, picture->w, picture->h, is_map ? 1 : 3, 8));
@@ -196,29 +193,24 @@ static adele_status save_picture(const struct audit_picture *picture, const char
         memcpy(image.pixels, strcmp(kind, "label") == 0 ? picture->labels : picture->prediction, n);
     if (is_map)
         image_palette_voc(&image.palette);
-    adele_status status = image_save_png(path, &image);
-    image_deinit(&image);
-    return status;
+    return image_save_png(path, &image);
 }
 
 adele_status audit_gallery_save(const struct audit_gallery *gallery,
                                 const struct audit_table *table, int first, const char *folder) {
     if (gallery->n == 0)
         return ADELE_OK;
-    char *overlays = file_join(folder, "overlays");
+    OWNED char *overlays = file_join(folder, "overlays");
     TRY(CHECK_MEMORY(overlays));
-    adele_status status = file_make_directory(overlays);
-    for (int i = 0; status == ADELE_OK && i < gallery->n; i++) {
+    TRY(file_make_directory(overlays));
+    for (int i = 0; i < gallery->n; i++) {
         int number = table->rows[first + gallery->pictures[i].order].picture;
-        for (int k = 0; number > 0 && status == ADELE_OK && audit_picture_kinds[k] != NULL; k++) {
+        for (int k = 0; number > 0 && audit_picture_kinds[k] != NULL; k++) {
             const char *kind = audit_picture_kinds[k];
-            char *path = memory_printf("%s/%04d_%s.png", overlays, number, kind);
-            status = CHECK_MEMORY(path);
-            if (status == ADELE_OK)
-                status = save_picture(&gallery->pictures[i], kind, path);
-            memory_free(path);
+            OWNED char *path = memory_printf("%s/%04d_%s.png", overlays, number, kind);
+            TRY(CHECK_MEMORY(path));
+            TRY(save_picture(&gallery->pictures[i], kind, path));
         }
     }
-    memory_free(overlays);
-    return status;
+    return ADELE_OK;
 }

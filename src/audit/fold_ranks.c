@@ -7,14 +7,12 @@
 
 static adele_status compare_configurations(struct ranks *ranks,
                                            const struct fold_training *training) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     TRY(ranks_agree(ranks,
                     config_load(training->config, training->n_sets, training->sets, &config)));
     const struct trainer_options options = {
         .config = config, .run_folder = training->output, .resume = true, .ranks = ranks};
-    adele_status status = rank_check_start(&options);
-    config_destroy(config);
-    return status;
+    return rank_check_start(&options);
 }
 
 static adele_status find_provenance(const char *name, struct provenance *out) {

@@ -59,14 +59,12 @@ adele_status buffer_printf(struct buffer *buffer, const char *format, ...) {
         return FAIL(ADELE_INVALID_ARGUMENT, "", "cannot format \"%s\"", format);
     if ((size_t)n < sizeof text)
         return buffer_add(buffer, text, (size_t)n);
-    char *longer = NULL;
+    OWNED char *longer = NULL;
     TRY(ALLOCATE(&longer, (size_t)n + 1));
     va_start(arguments, format);
     (void)vsnprintf(longer, (size_t)n + 1, format, arguments);
     va_end(arguments);
-    adele_status status = buffer_add(buffer, longer, (size_t)n);
-    memory_free(longer);
-    return status;
+    return buffer_add(buffer, longer, (size_t)n);
 }
 
 // A program that embeds the library may run in a locale with a decimal comma.
@@ -118,9 +116,7 @@ adele_status buffer_csv_field(struct buffer *buffer, const char *text) {
 }
 
 adele_status buffer_save(const struct buffer *buffer, const char *folder, const char *name) {
-    char *path = file_join(folder, name);
+    OWNED char *path = file_join(folder, name);
     TRY(CHECK_MEMORY(path));
-    adele_status status = file_write(path, buffer->data, buffer->n_bytes);
-    memory_free(path);
-    return status;
+    return file_write(path, buffer->data, buffer->n_bytes);
 }

@@ -265,11 +265,9 @@ adele_status file_rename(const char *from, const char *to) {
     int error = file_replace(from, to);
     if (error != 0)
         return FAIL_ERRNO("rename", from, error);
-    char *folder = path_folder(to);
+    OWNED char *folder = path_folder(to);
     TRY(CHECK_MEMORY(folder));
-    adele_status status = file_sync_folder(folder);
-    memory_free(folder);
-    return status;
+    return file_sync_folder(folder);
 }
 
 adele_status file_write(const char *path, const void *data, size_t bytes) {

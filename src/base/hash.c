@@ -27,23 +27,21 @@ void hash_xxh3_hex(const void *data, size_t bytes, char out[HASH_HEX_BYTES]) {
 }
 
 static adele_status hash_all(int fd, const char *path, XXH3_state_t *state, int64_t *out_bytes) {
-    char *block = NULL;
+    OWNED char *block = NULL;
     TRY(ALLOCATE(&block, BLOCK_BYTES));
-    adele_status status = ADELE_OK;
     *out_bytes = 0;
     for (;;) {
         ssize_t n = read(fd, block, BLOCK_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            status = FAIL_ERRNO("read", path, errno);
+            return FAIL_ERRNO("read", path, errno);
         if (n <= 0)
             break;
         *out_bytes += n;
         (void)XXH3_64bits_update(state, block, (size_t)n); // fails for NULL only
     }
-    memory_free(block);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status hash_file_hex(const char *path, char out[HASH_HEX_BYTES], int64_t *out_bytes) {

@@ -3,6 +3,7 @@
 #ifndef ADELE_BASE_JSON_H
 #define ADELE_BASE_JSON_H
 #include "adele/status.h"
+#include "base/memory.h"
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 // Parses a file; ADELE_FORMAT names the file and the line. Free with cJSON_Delete.
@@ -19,4 +20,5 @@ bool json_whole(const cJSON *object, const char *name, double max, double *out);
 // by &&.
 bool json_add(cJSON *object, const char *key, cJSON *item);
 bool json_append(cJSON *array, cJSON *item);
+OWNER(cJSON_Delete, cJSON)
 #endif

@@ -152,3 +152,9 @@ char *memory_join_lines(int n, const char *const *texts) {
 void memory_free(void *block) {
     free(block);
 }
+
+void memory_free_owned(void *pointer) {
+    void *block;
+    memcpy(&block, pointer, sizeof block);
+    memory_free(block);
+}

@@ -52,6 +52,18 @@ char *memory_printf(const char *format, ...) __attribute__((format(printf, 1, 2)
 char *memory_join_lines(int n, const char *const *texts);
 void memory_free(void *block); // NULL is legal
 
+// Before the declaration of a local variable, which is initialized there: `function` is called with
+// its address where its scope ends, however that is left, so that TRY and return free it.
+#define CLEANUP(function) __attribute__((cleanup(function)))
+// The same for a pointer, by memory_free, or by a function for which a header has OWNER.
+#define OWNED              CLEANUP(memory_free_owned)
+#define OWNED_BY(function) CLEANUP(function##_owned)
+#define OWNER(function, type)                                                                      \
+    static inline void function##_owned(type **pointer) {                                          \
+        function(*pointer);                                                                        \
+    }
+void memory_free_owned(void *pointer); // the address of a pointer to any type
+
 // Test hook: the allocation number `i_failing` from now (0 = the next) returns NULL, once.
 // A negative number switches the hook off.
 void memory_fail_at(long i_failing);

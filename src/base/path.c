@@ -101,14 +101,10 @@ static adele_status resolve_existing(const char *path, char **out) {
 
 adele_status path_resolve(const char *path, char **out) {
     *out = NULL;
-    char *absolute = NULL, *once = NULL;
+    OWNED char *absolute = NULL, *once = NULL;
     TRY(make_absolute(path, &absolute));
-    adele_status status = resolve_existing(absolute, &once);
+    TRY(resolve_existing(absolute, &once));
     // In "new/../set" the folder "new" need not exist: the first pass removes it, and the second
     // one resolves "set".
-    if (status == ADELE_OK)
-        status = resolve_existing(once, out);
-    memory_free(absolute);
-    memory_free(once);
-    return status;
+    return resolve_existing(once, out);
 }

@@ -7,6 +7,7 @@
 #define ADELE_BASE_SAFETENSORS_H
 
 #include "adele/status.h"
+#include "base/memory.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,7 @@ struct safetensors; // owns the file's bytes; entries and strings are borrowed u
 // hashes. ADELE_FORMAT names the file, the tensor and what is wrong.
 ADELE_MUST_CHECK adele_status safetensors_open(const char *path, struct safetensors **out);
 void safetensors_close(struct safetensors *file); // NULL is legal
+OWNER(safetensors_close, struct safetensors)
 int safetensors_count(const struct safetensors *file);
 const struct safetensors_entry *safetensors_at(const struct safetensors *file, int i);
 const struct safetensors_entry *safetensors_find(const struct safetensors *file, const char *name);

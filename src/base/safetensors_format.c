@@ -96,19 +96,16 @@ static adele_status sorted_members(const cJSON *object, const cJSON ***out, size
 }
 
 static adele_status add_metadata(struct buffer *buffer, const cJSON *metadata) {
-    const cJSON **nodes = NULL;
+    OWNED const cJSON **nodes = NULL;
     size_t n = 0;
     TRY(sorted_members(metadata, &nodes, &n));
-    adele_status status = ADELE_OK;
-    for (size_t i = 0; i < n && status == ADELE_OK; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (strcmp(nodes[i]->string, SAFETENSORS_HASH_KEY) == 0)
             continue;
-        status = add_text(buffer, nodes[i]->string);
-        if (status == ADELE_OK)
-            status = add_text(buffer, nodes[i]->valuestring);
+        TRY(add_text(buffer, nodes[i]->string));
+        TRY(add_text(buffer, nodes[i]->valuestring));
     }
-    memory_free(nodes);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status add_tensor(struct buffer *buffer, const cJSON *node) {
@@ -124,20 +121,16 @@ static adele_status add_tensor(struct buffer *buffer, const cJSON *node) {
 }
 
 adele_status safetensors_header_hash(const cJSON *header, char out[HASH_HEX_BYTES]) {
-    struct buffer buffer = {0};
-    const cJSON **nodes = NULL;
+    CLEANUP(buffer_deinit) struct buffer buffer = {0};
+    OWNED const cJSON **nodes = NULL;
     size_t n = 0;
-    adele_status status = ADELE_OK;
-    TRY_GOTO(sorted_members(header, &nodes, &n), done);
+    TRY(sorted_members(header, &nodes, &n));
     for (size_t i = 0; i < n; i++) {
         if (strcmp(nodes[i]->string, "__metadata__") == 0)
-            TRY_GOTO(add_metadata(&buffer, nodes[i]), done);
+            TRY(add_metadata(&buffer, nodes[i]));
         else
-            TRY_GOTO(add_tensor(&buffer, nodes[i]), done);
+            TRY(add_tensor(&buffer, nodes[i]));
     }
     hash_xxh3_hex(buffer.data, buffer.n_bytes, out);
-done:
-    memory_free(nodes);
-    buffer_deinit(&buffer);
-    return status;
+    return ADELE_OK;
 }

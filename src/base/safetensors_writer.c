@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -149,29 +150,22 @@ static adele_status build_tensor(const struct safetensors_entry *entry, uint64_t
 static adele_status build_header(const struct pair **pairs, int n_pairs,
                                  const struct safetensors_entry **entries, int n_entries,
                                  char **out) {
-    adele_status status = ADELE_OK;
     char hash[HASH_HEX_BYTES];
     uint64_t offset = 0;
-    cJSON *header = cJSON_CreateObject();
+    OWNED_BY(cJSON_Delete) cJSON *header = cJSON_CreateObject();
     cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");
-    if (metadata == NULL) {
-        status = CHECK_MEMORY(NULL);
-        goto done;
-    }
-    TRY_GOTO(build_metadata(pairs, n_pairs, entries, n_entries, metadata), done);
+    if (metadata == NULL)
+        return CHECK_MEMORY(NULL);
+    TRY(build_metadata(pairs, n_pairs, entries, n_entries, metadata));
     for (int i = 0; i < n_entries; i++) {
-        TRY_GOTO(build_tensor(entries[i], offset, header), done);
+        TRY(build_tensor(entries[i], offset, header));
         offset += entries[i]->bytes;
     }
-    TRY_GOTO(safetensors_header_hash(header, hash), done);
+    TRY(safetensors_header_hash(header, hash));
     *out = NULL;
     if (cJSON_AddStringToObject(metadata, SAFETENSORS_HASH_KEY, hash) != NULL)
         *out = cJSON_PrintUnformatted(header);
-    if (*out == NULL)
-        status = CHECK_MEMORY(NULL);
-done:
-    cJSON_Delete(header);
-    return status;
+    return *out == NULL ? CHECK_MEMORY(NULL) : ADELE_OK;
 }
 
 static adele_status write_file(const char *path, const char *keep, const char *header,

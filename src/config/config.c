@@ -228,16 +228,14 @@ fail:
 adele_status config_load(const char *path, int n_sets, const char *const *sets,
                          struct config **out) {
     *out = NULL;
-    char *text = NULL;
+    OWNED char *text = NULL;
     size_t bytes = 0;
     if (file_is_directory(path))
         return FAIL(ADELE_IO,
                     "`adele init FOLDER -o FILE.yaml` writes a configuration for a folder.",
                     "%s: is a folder, not a configuration", path);
     TRY(file_read(path, MAX_CONFIG_BYTES, &text, &bytes));
-    adele_status status = config_parse(path, text, bytes, n_sets, sets, out);
-    memory_free(text);
-    return status;
+    return config_parse(path, text, bytes, n_sets, sets, out);
 }
 
 void config_destroy(struct config *config) {

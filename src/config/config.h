@@ -5,6 +5,7 @@
 #ifndef ADELE_CONFIG_CONFIG_H
 #define ADELE_CONFIG_CONFIG_H
 
+#include "base/memory.h"
 #include "data/dataset.h"
 #include "device/device.h"
 #include "nn/network.h"
@@ -140,6 +141,7 @@ ADELE_MUST_CHECK adele_status config_parse(const char *name, const char *text, s
                                            int n_sets, const char *const *sets,
                                            struct config **out);
 void config_destroy(struct config *config); // NULL is legal
+OWNER(config_destroy, struct config)
 // check_new.c: ADELE_CONFIG for what no new run may have. Earlier versions have trained with it,
 // and their runs are still resumed, evaluated and exported, so config_load takes it.
 ADELE_MUST_CHECK adele_status config_check_new(const struct config *config);

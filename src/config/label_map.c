@@ -64,19 +64,17 @@ static int compare_ints(const void *a, const void *b) {
 
 // A value that is listed twice would silently be mapped by the first entry.
 static adele_status check_unique(const char *name, int n, const int *from) {
-    int *sorted = NULL;
+    OWNED int *sorted = NULL;
     TRY(ALLOCATE(&sorted, n));
     if (n > 0)
         memcpy(sorted, from, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, compare_ints);
-    adele_status status = ADELE_OK;
-    for (int i = 1; i < n && status == ADELE_OK; i++) {
+    for (int i = 1; i < n; i++) {
         if (sorted[i] == sorted[i - 1])
-            status = FAIL(ADELE_CONFIG, "Name each value once.",
-                          "%s: data.label_map has the value %d twice", name, sorted[i]);
+            return FAIL(ADELE_CONFIG, "Name each value once.",
+                        "%s: data.label_map has the value %d twice", name, sorted[i]);
     }
-    memory_free(sorted);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status store_pairs(const char *name, int n_entries,
@@ -115,15 +113,11 @@ adele_status config_map_store(const char *name, const struct config_slot *slot,
         n_pairs += entries[i].n_from;
     if (n_pairs > INT_MAX / 8)
         return FAIL(ADELE_CONFIG, "", "%s: data.label_map has %zu values", name, n_pairs);
-    int *to = NULL;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&config->data.map_from, n_pairs), done);
-    TRY_GOTO(ALLOCATE(&config->data.map_to, n_pairs), done);
-    TRY_GOTO(ALLOCATE(&to, n_entries), done);
+    OWNED int *to = NULL;
+    TRY(ALLOCATE(&config->data.map_from, n_pairs));
+    TRY(ALLOCATE(&config->data.map_to, n_pairs));
+    TRY(ALLOCATE(&to, n_entries));
     config->data.n_label_map = (int)n_pairs;
-    TRY_GOTO(store_pairs(name, n_entries, entries, to, config), done);
-    status = store_names(n_entries, entries, to, config);
-done:
-    memory_free(to);
-    return status;
+    TRY(store_pairs(name, n_entries, entries, to, config));
+    return store_names(n_entries, entries, to, config);
 }

@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/fail.h"
+#include "base/memory.h"
 #include "base/number.h"
 
 #include <string.h>
@@ -89,20 +90,16 @@ static adele_status put_default(struct buffer *out, const struct config_key *key
 }
 
 static adele_status put_meaning(struct buffer *out, const struct config_key *key) {
-    struct buffer text = {0};
-    adele_status status = buffer_text(&text, key->meaning);
-    if (status == ADELE_OK && key->fallback_voc != NULL)
-        status = buffer_printf(&text, " With correction.pipeline voc the default is %s.",
-                               key->fallback_voc);
-    if (status == ADELE_OK && key->fallback_ensemble != NULL)
-        status = buffer_printf(&text, " With correction.method ensemble the default is %s.",
-                               key->fallback_ensemble);
-    if (status == ADELE_OK)
-        status = buffer_text(out, ", \"description\": ");
-    if (status == ADELE_OK)
-        status = buffer_json_string(out, text.data);
-    buffer_deinit(&text);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(buffer_text(&text, key->meaning));
+    if (key->fallback_voc != NULL)
+        TRY(buffer_printf(&text, " With correction.pipeline voc the default is %s.",
+                          key->fallback_voc));
+    if (key->fallback_ensemble != NULL)
+        TRY(buffer_printf(&text, " With correction.method ensemble the default is %s.",
+                          key->fallback_ensemble));
+    TRY(buffer_text(out, ", \"description\": "));
+    return buffer_json_string(out, text.data);
 }
 
 static adele_status put_key(struct buffer *out, const struct config_key *key) {

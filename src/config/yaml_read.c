@@ -384,9 +384,7 @@ adele_status config_raw_set(struct config_raw *raw, const char *set) {
     if (strpbrk(equals, "\r\n") != NULL)
         return FAIL(ADELE_CONFIG, "Write lists as [1, 2].", "%s: more than one line", name);
     // Behind "---" an empty text is an empty value, as it is behind "key:".
-    char *text = memory_printf("--- %s\n", equals + 1);
+    OWNED char *text = memory_printf("--- %s\n", equals + 1);
     TRY(CHECK_MEMORY(text));
-    adele_status status = read_yaml(raw, name, name, text, strlen(text), path, i_key);
-    memory_free(text);
-    return status;
+    return read_yaml(raw, name, name, text, strlen(text), path, i_key);
 }

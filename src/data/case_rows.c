@@ -96,15 +96,12 @@ static void set_numbers(struct case_rows *rows, const struct row_sums *sums) {
 }
 
 static adele_status measure(struct case_rows *rows) {
-    struct row_sums *sums = NULL;
-    adele_status status = ADELE_OK;
+    OWNED struct row_sums *sums = NULL;
     TRY(ALLOCATE(&sums, 1));
     if (rows->dataset->config.normalize != NORMALIZE_IMAGENET)
-        status = sum_rows(rows, sums);
-    if (status == ADELE_OK)
-        set_numbers(rows, sums);
-    memory_free(sums);
-    return status;
+        TRY(sum_rows(rows, sums));
+    set_numbers(rows, sums);
+    return ADELE_OK;
 }
 
 // ---- reading ------------------------------------------------------------------------------------

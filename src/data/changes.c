@@ -150,19 +150,15 @@ static adele_status add_row(struct buffer *csv, const struct changes *changes,
 
 adele_status changes_save(struct changes *changes, int n_categories, char *const *names,
                           const char *path) {
-    struct buffer csv = {0};
-    adele_status status;
+    CLEANUP(buffer_deinit) struct buffer csv = {0};
     if (changes->n > 0)
         qsort(changes->rows, (size_t)changes->n, sizeof *changes->rows, compare_rows);
-    TRY_GOTO(buffer_text(&csv, "case,slice,changed_pixels,changed_fraction"), done);
+    TRY(buffer_text(&csv, "case,slice,changed_pixels,changed_fraction"));
     for (size_t pair = 0; pair < PAIRS; pair++)
         if (changes->totals[pair] > 0)
-            TRY_GOTO(add_pair_name(&csv, pair, n_categories, names), done);
-    TRY_GOTO(buffer_text(&csv, "\n"), done);
+            TRY(add_pair_name(&csv, pair, n_categories, names));
+    TRY(buffer_text(&csv, "\n"));
     for (int i = 0; i < changes->n; i++)
-        TRY_GOTO(add_row(&csv, changes, &changes->rows[i]), done);
-    status = file_write(path, csv.data, csv.n_bytes);
-done:
-    buffer_deinit(&csv);
-    return status;
+        TRY(add_row(&csv, changes, &changes->rows[i]));
+    return file_write(path, csv.data, csv.n_bytes);
 }

@@ -118,38 +118,33 @@ static adele_status check_patients(const struct named_case *cases, int n,
 
 // Keeps the cases whose names show a patient; *n_out is their number.
 static adele_status keep_patients(struct named_case *cases, int n, int *n_out) {
-    const char **names = NULL;
+    OWNED const char **names = NULL;
     enum patient_rule rule;
     TRY(ALLOCATE(&names, (size_t)n + 1));
     for (int i = 0; i < n; i++)
         names[i] = cases[i].name;
-    adele_status status = patient_rule_choose(names, n, &rule);
+    TRY(patient_rule_choose(names, n, &rule));
     *n_out = 0;
-    for (int i = 0; i < n && status == ADELE_OK; i++) {
+    for (int i = 0; i < n; i++) {
         struct named_case *kept = &cases[*n_out];
         *kept = cases[i];
         kept->bytes = patient_name_bytes(rule, kept->name);
         *n_out += kept->bytes > 0;
     }
-    memory_free(names);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status check_names(const struct dataset *dataset, struct check_report *report) {
-    struct named_case *cases = NULL;
+    OWNED struct named_case *cases = NULL;
     int n = 0, n_patients = 0, n_kept = 0;
     TRY(collect(dataset, &cases, &n));
     qsort(cases, (size_t)n, sizeof *cases, compare_names);
-    adele_status status = check_same_names(cases, n, report);
-    if (status == ADELE_OK)
-        status = keep_patients(cases, n, &n_kept);
+    TRY(check_same_names(cases, n, report));
+    TRY(keep_patients(cases, n, &n_kept));
     qsort(cases, (size_t)n_kept, sizeof *cases, compare_names);
     for (int i = 0; i < n_kept; i++)
         n_patients += i == 0 || !is_same(&cases[i - 1], &cases[i]);
-    if (status == ADELE_OK && n_patients > 1)
-        status = check_patients(cases, n_kept, report);
-    memory_free(cases);
-    return status;
+    return n_patients > 1 ? check_patients(cases, n_kept, report) : ADELE_OK;
 }
 
 // ---- contents -----------------------------------------------------------------------------------
@@ -167,26 +162,24 @@ static adele_status hash_image(const struct dataset *dataset, struct named_case 
 }
 
 adele_status check_contents(const struct dataset *dataset, struct check_report *report) {
-    struct named_case *cases = NULL;
+    OWNED struct named_case *cases = NULL;
     int n = 0, n_hashed = 0;
     TRY(collect(dataset, &cases, &n));
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < n && status == ADELE_OK; i++) {
+    for (int i = 0; i < n; i++) {
         cases[n_hashed] = cases[i];
         if (cases[i].path == NULL)
             continue;
-        status = hash_image(dataset, &cases[n_hashed]);
+        TRY(hash_image(dataset, &cases[n_hashed]));
         n_hashed += cases[n_hashed].path != NULL;
     }
     qsort(cases, (size_t)n_hashed, sizeof *cases, compare_hashes);
-    for (int i = 1; i < n_hashed && status == ADELE_OK; i++) {
+    for (int i = 1; i < n_hashed; i++) {
         const struct named_case *a = &cases[i - 1], *b = &cases[i];
         if (a->hash == b->hash && !is_same(a, b))
-            status = check_report_add(report, CHECK_DUPLICATE_CASE, true, "Remove one of them.",
-                                      "%s (%s split) and %s (%s split) are the same picture",
-                                      a->path, dataset_split_name(a->split), b->path,
-                                      dataset_split_name(b->split));
+            TRY(check_report_add(report, CHECK_DUPLICATE_CASE, true, "Remove one of them.",
+                                 "%s (%s split) and %s (%s split) are the same picture", a->path,
+                                 dataset_split_name(a->split), b->path,
+                                 dataset_split_name(b->split)));
     }
-    memory_free(cases);
-    return status;
+    return ADELE_OK;
 }

@@ -6,6 +6,7 @@
 #define ADELE_DATA_DATASET_H
 
 #include "adele/status.h"
+#include "base/memory.h"
 #include "image/nifti_geometry.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -125,6 +126,7 @@ struct dataset {
 ADELE_MUST_CHECK adele_status dataset_open(const struct dataset_config *config,
                                            struct dataset **out);
 void dataset_close(struct dataset *dataset); // NULL is legal
+OWNER(dataset_close, struct dataset)
 // Loads pictures of one file with the number of channels that a model needs, where that loses
 // nothing: gray as RGB, and RGB that is gray in every pixel as gray (loading other pictures fails).
 void dataset_set_channels(struct dataset *dataset, int n_channels);

@@ -158,20 +158,17 @@ static adele_status check_splits(struct dataset_finder *finder) {
             folder, dataset->layout == LAYOUT_NNUNET ? " as NAME_0000" : "",
             dataset->layout == LAYOUT_NNUNET ? dataset->input_ending : "", description));
     }
-    struct check_report found = {0};
-    adele_status status = check_names(dataset, &found);
-    for (int i = 0; i < found.n_problems && status == ADELE_OK; i++) {
+    CLEANUP(check_report_deinit) struct check_report found = {0};
+    TRY(check_names(dataset, &found));
+    for (int i = 0; i < found.n_problems; i++) {
         const struct check_problem *problem = &found.problems[i];
         if (finder->report != NULL)
-            status = check_report_add(finder->report, problem->kind, problem->is_error,
-                                      problem->hint, "%s", problem->text);
+            TRY(check_report_add(finder->report, problem->kind, problem->is_error, problem->hint,
+                                 "%s", problem->text));
         else if (problem->kind == CHECK_DUPLICATE_CASE)
-            status = FAIL(ADELE_DATA, problem->hint, "%s", problem->text);
+            return FAIL(ADELE_DATA, problem->hint, "%s", problem->text);
     }
-    if (status == ADELE_OK && finder->report == NULL)
-        status = warn_of(&found);
-    check_report_deinit(&found);
-    return status;
+    return finder->report == NULL ? warn_of(&found) : ADELE_OK;
 }
 
 adele_status dataset_open_reported(const struct dataset_config *config, struct check_report *report,

@@ -24,14 +24,13 @@ static adele_status find_label(const struct dataset *dataset, const char *folder
                                char **out) {
     const char *const own[] = {dataset->file_ending, NULL};
     const char *const *endings = dataset->is_volume ? own : finder_label_endings;
-    char *name = memory_printf("%s%s", item->name, dataset_mask_suffix(dataset));
+    OWNED char *name = memory_printf("%s%s", item->name, dataset_mask_suffix(dataset));
     TRY(CHECK_MEMORY(name));
-    adele_status status = finder_any(dataset, folder, "", name, endings, out);
-    if (status == ADELE_OK && *out == NULL)
-        status = finder_any(dataset, folder, dataset_label_folder(dataset, split, item), name,
-                            endings, out);
-    memory_free(name);
-    return status;
+    TRY(finder_any(dataset, folder, "", name, endings, out));
+    if (*out == NULL)
+        TRY(finder_any(dataset, folder, dataset_label_folder(dataset, split, item), name, endings,
+                       out));
+    return ADELE_OK;
 }
 
 static adele_status find_training_labels(struct dataset_finder *finder, struct dataset_case *item) {
@@ -162,18 +161,14 @@ adele_status find_cases(struct dataset_finder *finder, const struct dataset_layo
     const char *list = dataset->config.split[split];
     if (list != NULL && strcmp(list, "none") == 0)
         return ADELE_OK;
-    struct file_list names = {0};
-    adele_status status = ADELE_OK;
+    CLEANUP(file_list_deinit) struct file_list names = {0};
     if (list != NULL && file_has_suffix(list, ".txt")) {
-        TRY_GOTO(read_list_file(dataset, list, &names), done);
+        TRY(read_list_file(dataset, list, &names));
         for (int i = 0; i < names.n; i++)
-            TRY_GOTO(name_check(names.names[i], list), done);
+            TRY(name_check(names.names[i], list));
         list = NULL;
     } else {
-        TRY_GOTO(ops->list(finder, split, list, &names), done);
+        TRY(ops->list(finder, split, list, &names));
     }
-    status = add_cases(finder, ops, split, list, &names);
-done:
-    file_list_deinit(&names);
-    return status;
+    return add_cases(finder, ops, split, list, &names);
 }

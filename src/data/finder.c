@@ -92,23 +92,19 @@ adele_status finder_file(const struct dataset *dataset, const char *folder, cons
 
 adele_status finder_list(const struct dataset *dataset, const char *sub, struct file_list *out) {
     *out = (struct file_list){0};
-    char *folder = file_join(dataset->root, sub);
+    OWNED char *folder = file_join(dataset->root, sub);
     TRY(CHECK_MEMORY(folder));
-    adele_status status = file_is_directory(folder) ? file_list_directory(folder, out) : ADELE_OK;
-    memory_free(folder);
-    return status;
+    return file_is_directory(folder) ? file_list_directory(folder, out) : ADELE_OK;
 }
 
 adele_status finder_read_names(struct dataset *dataset, const char *const files[2],
                                bool *is_found) {
-    char *path = NULL;
+    OWNED char *path = NULL;
     TRY(finder_file(dataset, dataset->root, "", files[0], "", &path));
     if (path == NULL)
         TRY(finder_file(dataset, dataset->root, "", files[1], "", &path));
     *is_found = path != NULL;
-    adele_status status = *is_found ? label_names_read(dataset, path) : ADELE_OK;
-    memory_free(path);
-    return status;
+    return *is_found ? label_names_read(dataset, path) : ADELE_OK;
 }
 
 const char *const finder_image_endings[] = {".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp", NULL};

@@ -214,10 +214,9 @@ static adele_status read_case(struct fingerprint_builder *self, bool has_pixels)
 }
 
 adele_status fingerprint_dataset(const struct dataset *dataset, struct adele_fingerprint **out) {
-    struct fingerprint_builder *self = NULL;
+    OWNED_BY(fingerprint_builder_destroy) struct fingerprint_builder *self = NULL;
     int64_t n_cases = 0, i_case = 0;
     *out = NULL;
-    adele_status status;
     TRY(fingerprint_builder_create(dataset, &self));
     for (int split = 0; split < SPLIT_COUNT; split++)
         n_cases += dataset->n_cases[split];
@@ -228,10 +227,7 @@ adele_status fingerprint_dataset(const struct dataset *dataset, struct adele_fin
                 n_cases <= FINGERPRINT_IMAGES || i_case * FINGERPRINT_IMAGES / n_cases !=
                                                      (i_case + 1) * FINGERPRINT_IMAGES / n_cases;
             fingerprint_builder_begin_case(self, split, i);
-            TRY_GOTO(read_case(self, has_pixels), done);
+            TRY(read_case(self, has_pixels));
         }
-    status = fingerprint_builder_finish(self, out);
-done:
-    fingerprint_builder_destroy(self);
-    return status;
+    return fingerprint_builder_finish(self, out);
 }

@@ -5,6 +5,7 @@
 #define ADELE_DATA_FINGERPRINT_H
 
 #include "adele/data.h"
+#include "base/memory.h"
 #include "data/case_image.h"
 #include "data/case_labels.h"
 
@@ -14,6 +15,7 @@ struct fingerprint_builder; // a fingerprint under construction
 ADELE_MUST_CHECK adele_status fingerprint_builder_create(const struct dataset *dataset,
                                                          struct fingerprint_builder **out);
 void fingerprint_builder_destroy(struct fingerprint_builder *builder); // NULL is legal
+OWNER(fingerprint_builder_destroy, struct fingerprint_builder)
 // The next calls are about this case.
 void fingerprint_builder_begin_case(struct fingerprint_builder *builder, enum dataset_split split,
                                     int i_case);

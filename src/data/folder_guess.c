@@ -22,29 +22,23 @@ static int compare_names(const void *left, const void *right) {
 
 // Adds the names of the pictures in FOLDER/SUB without their endings; none when there is no folder.
 static adele_status add_stems(const char *folder, const char *sub, struct file_list *out) {
-    struct file_list files = {0};
-    char *path = file_join(folder, sub);
+    CLEANUP(file_list_deinit) struct file_list files = {0};
+    OWNED char *path = file_join(folder, sub);
     TRY(CHECK_MEMORY(path));
-    adele_status status =
-        file_is_directory(path) ? file_list_directory(path, &files) : (adele_status)ADELE_OK;
-    if (status == ADELE_OK)
-        status = name_list_add_pictures(&files, out);
-    file_list_deinit(&files);
-    memory_free(path);
-    return status;
+    TRY(file_is_directory(path) ? file_list_directory(path, &files) : (adele_status)ADELE_OK);
+    return name_list_add_pictures(&files, out);
 }
 
 // Of the pictures in a folder and in its folders of splits, sorted.
 static adele_status list_stems(const char *root, const char *name, struct file_list *out) {
-    char *folder = file_join(root, name);
+    OWNED char *folder = file_join(root, name);
     TRY(CHECK_MEMORY(folder));
-    adele_status status = add_stems(folder, ".", out);
-    for (int i = 0; i < 3 && status == ADELE_OK; i++)
-        status = add_stems(folder, splits[i], out);
+    TRY(add_stems(folder, ".", out));
+    for (int i = 0; i < 3; i++)
+        TRY(add_stems(folder, splits[i], out));
     if (out->n > 0)
         qsort(out->names, (size_t)out->n, sizeof *out->names, compare_names);
-    memory_free(folder);
-    return status;
+    return ADELE_OK;
 }
 
 static int count_common(const struct file_list *a, const struct file_list *b) {
@@ -183,34 +177,31 @@ struct contents {
 };
 
 static adele_status add_folder(const char *root, const char *name, struct contents *out) {
-    struct file_list entries = {0};
-    char *path = file_join(root, name);
+    CLEANUP(file_list_deinit) struct file_list entries = {0};
+    OWNED char *path = file_join(root, name);
     TRY(CHECK_MEMORY(path));
-    adele_status status = file_list_directory(path, &entries);
-    memory_free(path);
+    TRY(file_list_directory(path, &entries));
     out->n_inside += entries.n;
-    if (status == ADELE_OK && out->n_folders++ < MAX_LISTED)
-        status = buffer_printf(&out->names, "%s%s%s", out->n_folders > 1 ? ", " : "", name,
-                               entries.n == 0 ? ": empty" : "");
-    else if (status == ADELE_OK && out->n_folders == MAX_LISTED + 1)
-        status = buffer_text(&out->names, ", ...");
-    file_list_deinit(&entries);
-    return status;
+    if (out->n_folders++ < MAX_LISTED)
+        TRY(buffer_printf(&out->names, "%s%s%s", out->n_folders > 1 ? ", " : "", name,
+                          entries.n == 0 ? ": empty" : ""));
+    else if (out->n_folders == MAX_LISTED + 1)
+        TRY(buffer_text(&out->names, ", ..."));
+    return ADELE_OK;
 }
 
 static adele_status list_contents(const char *root, struct contents *out) {
-    struct file_list entries = {0};
-    adele_status status = file_list_directory(root, &entries);
-    for (int i = 0; i < entries.n && status == ADELE_OK; i++) {
+    CLEANUP(file_list_deinit) struct file_list entries = {0};
+    TRY(file_list_directory(root, &entries));
+    for (int i = 0; i < entries.n; i++) {
         bool is_picture, is_volume, is_directory = file_is_directory_in(root, entries.names[i]);
         (void)name_stem_bytes(entries.names[i], &is_picture, &is_volume);
         out->n_files += !is_directory;
         out->n_pictures += !is_directory && (is_picture || is_volume);
         if (is_directory)
-            status = add_folder(root, entries.names[i], out);
+            TRY(add_folder(root, entries.names[i], out));
     }
-    file_list_deinit(&entries);
-    return status;
+    return ADELE_OK;
 }
 
 // "it holds 2 folders (images, notes: empty) and 3 files, 1 of them images".

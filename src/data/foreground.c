@@ -184,16 +184,14 @@ adele_status foreground_scan(const struct dataset *dataset, const char *path,
                              const struct case_labels *labels, bool *has_foreground,
                              bool *has_ignored) {
     size_t n = (size_t)labels->height * (size_t)labels->width;
-    uint8_t *map = NULL;
+    OWNED uint8_t *map = NULL;
     TRY(ALLOCATE(&map, n));
-    adele_status status = ADELE_OK;
-    for (int slice = 0; slice < labels->n_slices && status == ADELE_OK; slice++) {
-        status = case_labels_map(dataset, path, labels, slice, map);
+    for (int slice = 0; slice < labels->n_slices; slice++) {
+        TRY(case_labels_map(dataset, path, labels, slice, map));
         *has_ignored = *has_ignored || memchr(map, LABEL_IGNORE, n) != NULL;
         *has_foreground = *has_foreground || case_labels_has_foreground(dataset, labels, slice);
     }
-    memory_free(map);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status foreground_explain(const struct dataset *dataset, enum dataset_split split) {

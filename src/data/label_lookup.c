@@ -70,17 +70,15 @@ static adele_status set_lines(struct dataset *dataset, const char *path,
 }
 
 adele_status label_names_read(struct dataset *dataset, const char *path) {
-    struct file_list lines = {0};
+    CLEANUP(file_list_deinit) struct file_list lines = {0};
     TRY(name_list_read(path, &lines));
-    adele_status status = ADELE_OK;
     if (lines.n == 0 || lines.n > LABEL_MAX_CATEGORIES)
-        status = FAIL(ADELE_DATA, "Write one name a line; the first line names value 0.",
-                      "%s: %d class names; between 1 and %d are needed", path, lines.n,
-                      LABEL_MAX_CATEGORIES);
+        return FAIL(ADELE_DATA, "Write one name a line; the first line names value 0.",
+                    "%s: %d class names; between 1 and %d are needed", path, lines.n,
+                    LABEL_MAX_CATEGORIES);
     else
-        status = set_lines(dataset, path, &lines);
-    file_list_deinit(&lines);
-    return status;
+        TRY(set_lines(dataset, path, &lines));
+    return ADELE_OK;
 }
 
 // ---- label_map ----------------------------------------------------------------------------------

@@ -16,11 +16,9 @@
 #include <string.h>
 
 static adele_status make_parent(const char *path) {
-    char *folder = path_folder(path);
+    OWNED char *folder = path_folder(path);
     TRY(CHECK_MEMORY(folder));
-    adele_status status = file_make_directory(folder);
-    memory_free(folder);
-    return status;
+    return file_make_directory(folder);
 }
 
 // ---- writing ------------------------------------------------------------------------------------
@@ -38,20 +36,19 @@ static void complete_palette(struct image_palette *palette, int highest) {
 
 static adele_status save_picture(const char *path, const int32_t *values, int height, int width,
                                  int n_bits, const struct image_palette *palette) {
-    struct image picture = {0};
+    CLEANUP(image_deinit) struct image picture = {0};
     int highest = 0, limit = n_bits == 16 ? UINT16_MAX : UINT8_MAX;
     TRY(image_init(&picture, width, height, 1, n_bits));
     uint8_t *pixels = picture.pixels;
     uint16_t *wide = picture.pixels;
     size_t n = (size_t)height * (size_t)width;
-    adele_status status = ADELE_OK;
-    for (size_t i = 0; i < n && status == ADELE_OK; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (values[i] < 0 || values[i] > limit)
-            status = FAIL(ADELE_DATA,
-                          "Name values in data.label_map that the files can represent, or save the "
-                          "files with 16 bits.",
-                          "%s: value %d does not fit into a PNG mask of %d bits", path,
-                          (int)values[i], n_bits);
+            return FAIL(ADELE_DATA,
+                        "Name values in data.label_map that the files can represent, or save the "
+                        "files with 16 bits.",
+                        "%s: value %d does not fit into a PNG mask of %d bits", path,
+                        (int)values[i], n_bits);
         if (n_bits == 16)
             wide[i] = (uint16_t)values[i];
         else
@@ -62,10 +59,7 @@ static adele_status save_picture(const char *path, const int32_t *values, int he
     if (palette != NULL)
         picture.palette = *palette;
     complete_palette(&picture.palette, highest);
-    if (status == ADELE_OK)
-        status = image_save_png(path, &picture);
-    image_deinit(&picture);
-    return status;
+    return image_save_png(path, &picture);
 }
 
 // Saves as uint8, or as int32 when values do not fit: atlases have regions beyond 255.
@@ -77,13 +71,11 @@ static adele_status save_volume(const char *path, const int32_t *values,
         fits = values[i] >= 0 && values[i] <= 255;
     if (!fits)
         return nifti_save_integers(path, like, values);
-    uint8_t *labels = NULL;
+    OWNED uint8_t *labels = NULL;
     TRY(ALLOCATE(&labels, n));
     for (size_t i = 0; i < n; i++)
         labels[i] = (uint8_t)values[i];
-    adele_status status = nifti_save_labels(path, like, labels);
-    memory_free(labels);
-    return status;
+    return nifti_save_labels(path, like, labels);
 }
 
 // ---- export -------------------------------------------------------------------------------------
@@ -189,15 +181,14 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
 // The images of a case are adjacent; *i advances past them.
 static adele_status apply_case(struct export_job *job, int i_case, int *i, const char *path,
                                struct case_labels *file) {
-    struct slice_maps maps;
-    adele_status status = maps_init(&maps, (size_t)file->height * (size_t)file->width,
-                                    (size_t)job->images->h * (size_t)job->images->w);
-    while (status == ADELE_OK && *i < job->images->n && job->images->origin[*i].i_case == i_case) {
-        status = apply_slice(job, *i, path, file, &maps);
+    CLEANUP(maps_deinit) struct slice_maps maps = {0};
+    TRY(maps_init(&maps, (size_t)file->height * (size_t)file->width,
+                  (size_t)job->images->h * (size_t)job->images->w));
+    while (*i < job->images->n && job->images->origin[*i].i_case == i_case) {
+        TRY(apply_slice(job, *i, path, file, &maps));
         (*i)++;
     }
-    maps_deinit(&maps);
-    return status;
+    return ADELE_OK;
 }
 
 char *label_store_name(const struct dataset *dataset, enum dataset_split split,
@@ -208,70 +199,55 @@ char *label_store_name(const struct dataset *dataset, enum dataset_split split,
 
 static adele_status save_case(const struct export_job *job, const struct dataset_case *item,
                               struct case_labels *file, const char *folder) {
-    char *name = label_store_name(job->dataset, job->split, item);
-    char *path = name != NULL ? file_join(folder, name) : NULL;
-    memory_free(name);
+    OWNED char *name = label_store_name(job->dataset, job->split, item);
+    OWNED char *path = name != NULL ? file_join(folder, name) : NULL;
     TRY(CHECK_MEMORY(path));
-    adele_status status = make_parent(path);
-    if (status == ADELE_OK)
-        status = file->is_volume ? case_labels_save_volume(path, file)
-                                 : save_picture(path, file->values, file->height, file->width,
-                                                file->n_bits, &file->palette);
-    memory_free(path);
-    return status;
+    TRY(make_parent(path));
+    return file->is_volume ? case_labels_save_volume(path, file)
+                           : save_picture(path, file->values, file->height, file->width,
+                                          file->n_bits, &file->palette);
 }
 
 static adele_status export_case(struct export_job *job, int i_case, int *i, const char *folder) {
     const struct dataset_case *item = &job->dataset->cases[job->split][i_case];
     const char *source = dataset_label_source(item, job->split);
-    struct case_labels file;
+    CLEANUP(case_labels_deinit) struct case_labels file = {0};
     if (source == NULL)
         return FAIL(ADELE_DATA, "Export the labels of a split that has label files.",
                     "%s: case %s of the %s split has no mask to correct", job->dataset->root,
                     item->name, dataset_split_name(job->split));
     TRY(case_labels_load(job->dataset, source, &file));
-    adele_status status = case_labels_place(job->dataset, item, source, &file, NULL);
-    if (status == ADELE_OK)
-        status = apply_case(job, i_case, i, source, &file);
-    if (status == ADELE_OK)
-        status = save_case(job, item, &file, folder);
-    case_labels_deinit(&file);
-    return status;
+    TRY(case_labels_place(job->dataset, item, source, &file, NULL));
+    TRY(apply_case(job, i_case, i, source, &file));
+    return save_case(job, item, &file, folder);
 }
 
 adele_status label_store_export(const struct dataset *dataset, enum dataset_split split,
                                 const struct dataset_images *images, const uint8_t *labels,
                                 const uint8_t *before, const char *folder,
                                 struct changes_sum *out) {
-    struct changes changes;
+    CLEANUP(changes_deinit) struct changes changes = {0};
     struct export_job job = {.dataset = dataset,
                              .split = split,
                              .images = images,
                              .labels = labels,
                              .before = before,
                              .changes = &changes};
-    char *path = NULL;
-    adele_status status;
+    OWNED char *path = NULL;
     TRY(file_make_directory(folder));
-    TRY_GOTO(changes_init(&changes), done);
+    TRY(changes_init(&changes));
     int i = 0;
     for (int i_case = 0; i_case < dataset->n_cases[split]; i_case++)
-        TRY_GOTO(export_case(&job, i_case, &i, folder), done);
-    if (i != images->n) {
-        status = FAIL(ADELE_INVALID_ARGUMENT, "Pass the images as dataset_load returned them.",
-                      "image %d of %d belongs to no case of the %s split", i, images->n,
-                      dataset_split_name(split));
-        goto done;
-    }
+        TRY(export_case(&job, i_case, &i, folder));
+    if (i != images->n)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Pass the images as dataset_load returned them.",
+                    "image %d of %d belongs to no case of the %s split", i, images->n,
+                    dataset_split_name(split));
     if (out != NULL)
         *out = changes_sum(&changes);
     path = file_join(folder, "changes.csv");
-    TRY_GOTO(CHECK_MEMORY(path), done);
-    status = changes_save(&changes, dataset->n_categories, dataset->category_names, path);
-done:
-    memory_free(path);
-    changes_deinit(&changes);
-    return status;
+    TRY(CHECK_MEMORY(path));
+    return changes_save(&changes, dataset->n_categories, dataset->category_names, path);
 }
 
 adele_status label_store_export_case(const struct dataset *dataset, enum dataset_split split,
@@ -304,17 +280,16 @@ static adele_status prediction_values(const struct dataset *dataset, const uint8
                                       int n_slices, int h, int w, int height, int width,
                                       int32_t **out) {
     size_t n = (size_t)height * (size_t)width, n_resident = (size_t)h * (size_t)w;
-    uint8_t *plane = NULL;
+    OWNED uint8_t *plane = NULL;
     TRY(ALLOCATE(&plane, n));
-    adele_status status = ALLOCATE(out, n * (size_t)n_slices);
+    TRY(ALLOCATE(out, n * (size_t)n_slices));
     int32_t *values = *out;
-    for (int slice = 0; status == ADELE_OK && slice < n_slices; slice++) {
+    for (int slice = 0; slice < n_slices; slice++) {
         resize_nearest_u8(prediction + (size_t)slice * n_resident, h, w, plane, height, width);
         for (size_t i = 0; i < n; i++)
             values[(size_t)slice * n + i] = dataset->lookup->value[plane[i]];
     }
-    memory_free(plane);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status fail_slices(const struct dataset_case *item, int n_slices, int want) {
@@ -326,33 +301,27 @@ static adele_status fail_slices(const struct dataset_case *item, int n_slices, i
 static adele_status save_predicted_volume(const struct dataset *dataset,
                                           const struct dataset_case *item, const char *path,
                                           int n_slices, int h, int w, const uint8_t *prediction) {
-    struct nifti_volume volume = {0};
-    int32_t *values = NULL, *stored = NULL;
+    CLEANUP(nifti_deinit) struct nifti_volume volume = {0};
+    OWNED int32_t *values = NULL, *stored = NULL;
     int n[3];
-    adele_status status;
-    TRY_GOTO(nifti_load_raw(item->image_path[0], dataset_memory_limit(dataset), &volume), done);
+    TRY(nifti_load_raw(item->image_path[0], dataset_memory_limit(dataset), &volume));
     struct nifti_order order = orientation_of_image(dataset, &volume.geometry);
     nifti_order_extents(&order, volume.geometry.n, n);
     if (n_slices != n[2])
-        TRY_GOTO(fail_slices(item, n_slices, n[2]), done);
-    TRY_GOTO(prediction_values(dataset, prediction, n_slices, h, w, n[1], n[0], &values), done);
+        return fail_slices(item, n_slices, n[2]);
+    TRY(prediction_values(dataset, prediction, n_slices, h, w, n[1], n[0], &values));
     size_t n_voxels = (size_t)n[0] * (size_t)n[1] * (size_t)n[2];
-    TRY_GOTO(ALLOCATE(&stored, n_voxels), done);
+    TRY(ALLOCATE(&stored, n_voxels));
     struct nifti_order back = nifti_order_inverse(&order);
     nifti_order_apply(&back, n, sizeof *stored, values, stored);
-    status = save_volume(path, stored, &volume);
-done:
-    memory_free(values);
-    memory_free(stored);
-    nifti_deinit(&volume);
-    return status;
+    return save_volume(path, stored, &volume);
 }
 
 static adele_status save_predicted_picture(const struct dataset *dataset,
                                            const struct dataset_case *item, const char *path,
                                            int n_slices, int h, int w, const uint8_t *prediction) {
     struct image_palette palette = {0};
-    int32_t *values = NULL;
+    OWNED int32_t *values = NULL;
     int height = 0, width = 0, n_bits = label_store_prediction_bits(dataset);
     TRY(image_probe(item->image_path[0], &width, &height));
     if (n_slices != 1)
@@ -360,23 +329,18 @@ static adele_status save_predicted_picture(const struct dataset *dataset,
     TRY(prediction_values(dataset, prediction, 1, h, w, height, width, &values));
     if (dataset->has_palette && n_bits == 8)
         image_palette_voc(&palette);
-    adele_status status = save_picture(path, values, height, width, n_bits, &palette);
-    memory_free(values);
-    return status;
+    return save_picture(path, values, height, width, n_bits, &palette);
 }
 
 adele_status label_store_save_prediction(const struct dataset *dataset,
                                          const struct dataset_case *item, int n_slices, int h,
                                          int w, const uint8_t *prediction, const char *folder) {
     TRY(file_make_directory(folder));
-    char *path = memory_printf("%s/%s%s", folder, item->name, dataset->file_ending);
+    OWNED char *path = memory_printf("%s/%s%s", folder, item->name, dataset->file_ending);
     TRY(CHECK_MEMORY(path));
-    adele_status status =
-        dataset->is_volume
-            ? save_predicted_volume(dataset, item, path, n_slices, h, w, prediction)
-            : save_predicted_picture(dataset, item, path, n_slices, h, w, prediction);
-    memory_free(path);
-    return status;
+    return dataset->is_volume
+               ? save_predicted_volume(dataset, item, path, n_slices, h, w, prediction)
+               : save_predicted_picture(dataset, item, path, n_slices, h, w, prediction);
 }
 
 adele_status label_store_turn_back(const struct dataset *dataset, const struct dataset_case *item,

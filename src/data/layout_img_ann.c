@@ -172,20 +172,16 @@ static adele_status report_lone_mask(struct dataset_finder *finder, int split, c
 
 static adele_status check_mask(struct dataset_finder *finder, int split, const char *file) {
     const struct dataset *dataset = finder->dataset;
-    struct dataset_case item = {0};
+    CLEANUP(dataset_case_deinit) struct dataset_case item = {0};
     bool is_picture, is_volume;
     const char *suffix = dataset_mask_suffix(dataset);
     size_t bytes = name_stem_bytes(file, &is_picture, &is_volume), n = strlen(suffix);
     if (!is_picture || bytes <= n || strncmp(file + bytes - n, suffix, n) != 0)
         return ADELE_OK;
     item.name = memory_printf("%.*s", (int)(bytes - n), file);
-    adele_status status = CHECK_MEMORY(item.name);
-    if (status == ADELE_OK)
-        status = locate_in(dataset, dataset->is_flat ? "." : dataset_split_name(split), &item);
-    if (status == ADELE_OK && item.n_files == 0)
-        status = report_lone_mask(finder, split, file);
-    dataset_case_deinit(&item);
-    return status;
+    TRY(CHECK_MEMORY(item.name));
+    TRY(locate_in(dataset, dataset->is_flat ? "." : dataset_split_name(split), &item));
+    return item.n_files == 0 ? report_lone_mask(finder, split, file) : ADELE_OK;
 }
 
 static bool is_case(const struct dataset *dataset, const char *name) {
@@ -206,45 +202,42 @@ static bool is_mask(const struct dataset *dataset, int split, const char *name) 
 
 static adele_status has_mask(const struct dataset *dataset, int split, const char *name,
                              bool *out) {
-    char *path = NULL, *mask = memory_printf("%s%s", name, dataset_mask_suffix(dataset));
+    OWNED char *path = NULL, *mask = memory_printf("%s%s", name, dataset_mask_suffix(dataset));
     TRY(CHECK_MEMORY(mask));
-    adele_status status = finder_any(dataset, dataset->root, dataset->label_folders[split], mask,
-                                     finder_label_endings, &path);
+    TRY(finder_any(dataset, dataset->root, dataset->label_folders[split], mask,
+                   finder_label_endings, &path));
     *out = path != NULL;
-    memory_free(path);
-    memory_free(mask);
-    return status;
+    return ADELE_OK;
 }
 
 // Images that the lists of cases leave out because they have no mask: one line for all, since the
 // lists of `adele init` leave them out on purpose.
 static adele_status check_images(struct dataset_finder *finder, int split) {
     const struct dataset *dataset = finder->dataset;
-    struct file_list files = {0};
+    CLEANUP(file_list_deinit) struct file_list files = {0};
     const char *first = NULL;
     int n_images = 0, n_without = 0;
-    adele_status status = finder_list(dataset, dataset->image_folders[split], &files);
-    for (int i = 0; i < files.n && status == ADELE_OK; i++) {
+    TRY(finder_list(dataset, dataset->image_folders[split], &files));
+    for (int i = 0; i < files.n; i++) {
         bool is_picture, is_volume, is_complete = false;
         char *name = files.names[i];
         name[name_stem_bytes(name, &is_picture, &is_volume)] = '\0';
         if (!is_picture || is_mask(dataset, split, name))
             continue;
         n_images++;
-        status = has_mask(dataset, split, name, &is_complete);
-        if (status == ADELE_OK && !is_complete && !is_case(dataset, name))
+        TRY(has_mask(dataset, split, name, &is_complete));
+        if (!is_complete && !is_case(dataset, name))
             first = n_without++ == 0 ? name : first;
     }
-    if (status == ADELE_OK && n_without > 0)
-        status = finder_report(
+    if (n_without > 0)
+        TRY(finder_report(
             finder, false, CHECK_MISSING_PARTNER,
             "Training goes on without these images, as no split names them. Add the masks and run "
             "`adele init` again, or remove the images.",
             "%s/%s: %d of %d images %s no mask in %s and %s in no split (first: %s)", dataset->root,
             dataset->image_folders[split], n_without, n_images, n_without == 1 ? "has" : "have",
-            dataset->label_folders[split], n_without == 1 ? "is" : "are", first);
-    file_list_deinit(&files);
-    return status;
+            dataset->label_folders[split], n_without == 1 ? "is" : "are", first));
+    return ADELE_OK;
 }
 
 static adele_status orphans(struct dataset_finder *finder) {

@@ -49,17 +49,15 @@ static adele_status find_plain_names(struct dataset *dataset) {
 // nnU-Net's first version kept its splits in a pickle, which cannot be read without running code.
 static adele_status check_old_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
-    char *old = NULL, *json = NULL;
+    OWNED char *old = NULL, *json = NULL;
     TRY(finder_file(dataset, dataset->root, "", "splits_final.pkl", "", &old));
-    adele_status status = finder_file(dataset, dataset->root, "", "splits_final.json", "", &json);
-    if (status == ADELE_OK && old != NULL && json == NULL)
-        status = finder_report(finder, false, CHECK_READING,
-                               "Write the splits as splits_final.json: with Python, json.dump([{k: "
-                               "list(v) for k, v in s.items()} for s in pickle.load(...)], ...).",
-                               "%s is not read, so all of imagesTr is used for training", old);
-    memory_free(json);
-    memory_free(old);
-    return status;
+    TRY(finder_file(dataset, dataset->root, "", "splits_final.json", "", &json));
+    if (old != NULL && json == NULL)
+        TRY(finder_report(finder, false, CHECK_READING,
+                          "Write the splits as splits_final.json: with Python, json.dump([{k: "
+                          "list(v) for k, v in s.items()} for s in pickle.load(...)], ...).",
+                          "%s is not read, so all of imagesTr is used for training", old));
+    return ADELE_OK;
 }
 
 static adele_status describe(struct dataset_finder *finder) {
@@ -85,15 +83,14 @@ static adele_status describe(struct dataset_finder *finder) {
 
 static adele_status list_folder(const struct dataset *dataset, const char *name,
                                 struct file_list *out) {
-    struct file_list files;
-    adele_status status = finder_list(dataset, name, &files);
-    for (int i = 0; i < files.n && status == ADELE_OK; i++) {
+    CLEANUP(file_list_deinit) struct file_list files = {0};
+    TRY(finder_list(dataset, name, &files));
+    for (int i = 0; i < files.n; i++) {
         size_t bytes = case_bytes(dataset, files.names[i]);
         if (bytes > 0)
-            status = file_list_add(out, files.names[i], bytes);
+            TRY(file_list_add(out, files.names[i], bytes));
     }
-    file_list_deinit(&files);
-    return status;
+    return ADELE_OK;
 }
 
 // 3 for "fold3"; -1 for other names.
@@ -127,7 +124,7 @@ static adele_status read_fold(const char *path, const cJSON *folds, int fold, co
 
 static adele_status list_fold(const struct dataset *dataset, enum dataset_split split, int fold,
                               bool is_required, struct file_list *out) {
-    char *path = NULL;
+    OWNED char *path = NULL;
     TRY(finder_file(dataset, dataset->root, "", "splits_final.json", "", &path));
     if (path == NULL && is_required)
         return FAIL(ADELE_IO, "Add the file, or name the cases in text files.",
@@ -135,13 +132,9 @@ static adele_status list_fold(const struct dataset *dataset, enum dataset_split 
                     dataset->root, dataset_split_name(split), fold);
     if (path == NULL)
         return split == SPLIT_TRAIN ? list_folder(dataset, "imagesTr", out) : ADELE_OK;
-    cJSON *json = NULL;
-    adele_status status = json_read(path, &json);
-    if (status == ADELE_OK)
-        status = read_fold(path, json, fold, split == SPLIT_TRAIN ? "train" : "val", out);
-    cJSON_Delete(json);
-    memory_free(path);
-    return status;
+    OWNED_BY(cJSON_Delete) cJSON *json = NULL;
+    TRY(json_read(path, &json));
+    return read_fold(path, json, fold, split == SPLIT_TRAIN ? "train" : "val", out);
 }
 
 static adele_status list(struct dataset_finder *finder, enum dataset_split split, const char *list,
@@ -224,20 +217,15 @@ static adele_status check_label_file(struct dataset_finder *finder, const char *
     size_t bytes = stem_bytes(dataset, file);
     if (bytes == 0)
         return ADELE_OK;
-    char *name = memory_printf("%.*s", (int)bytes, file), *path = NULL;
-    char *image = name != NULL ? image_name(dataset, name, 0) : NULL;
-    adele_status status = CHECK_MEMORY(image);
-    if (status == ADELE_OK)
-        status = finder_any(dataset, dataset->root, images, image, endings, &path);
-    if (status == ADELE_OK && path == NULL)
-        status =
-            finder_report(finder, true, CHECK_MISSING_PARTNER, "Add the image, or remove the mask.",
+    OWNED char *name = memory_printf("%.*s", (int)bytes, file), *path = NULL;
+    OWNED char *image = name != NULL ? image_name(dataset, name, 0) : NULL;
+    TRY(CHECK_MEMORY(image));
+    TRY(finder_any(dataset, dataset->root, images, image, endings, &path));
+    if (path == NULL)
+        TRY(finder_report(finder, true, CHECK_MISSING_PARTNER, "Add the image, or remove the mask.",
                           "%s/%s/%s: a mask without the image %s/%s%s", dataset->root, labels, file,
-                          images, image, dataset->input_ending);
-    memory_free(path);
-    memory_free(image);
-    memory_free(name);
-    return status;
+                          images, image, dataset->input_ending));
+    return ADELE_OK;
 }
 
 static adele_status check_image_case(struct dataset_finder *finder, const char *name) {

@@ -45,7 +45,7 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
     const char *name = list != NULL ? list : dataset_split_name(split);
     if (list != NULL)
         TRY(name_check(list, "data.split"));
-    char *path = NULL;
+    OWNED char *path = NULL;
     TRY(finder_file(dataset, dataset->root, LISTS, name, ".txt", &path));
     if (path == NULL && list == NULL && split == SPLIT_TRAIN) // one list, as CVAT writes it
         TRY(finder_file(dataset, dataset->root, LISTS, "default", ".txt", &path));
@@ -57,13 +57,11 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
                     "FOLDER -o config.yaml` look at the folder.",
                     "%s/" LISTS "/%s.txt: no such file", dataset->root, name);
     }
-    adele_status status = name_list_read(path, out);
-    if (status == ADELE_OK)
-        name_list_strip_paths(out, "JPEGImages", "SegmentationClass");
-    for (int i = 0; i < out->n && status == ADELE_OK; i++)
-        status = name_check(out->names[i], path);
-    memory_free(path);
-    return status;
+    TRY(name_list_read(path, out));
+    name_list_strip_paths(out, "JPEGImages", "SegmentationClass");
+    for (int i = 0; i < out->n; i++)
+        TRY(name_check(out->names[i], path));
+    return ADELE_OK;
 }
 
 static adele_status locate(struct dataset_finder *finder, enum dataset_split split,

@@ -52,17 +52,14 @@ static adele_status fill_labels(const struct dataset *dataset, const char *path,
                                 const struct case_labels *labels, const int *slices,
                                 const struct dataset_images *out, uint8_t *maps) {
     size_t source = (size_t)labels->height * (size_t)labels->width;
-    uint8_t *mapped = NULL;
+    OWNED uint8_t *mapped = NULL;
     TRY(ALLOCATE(&mapped, source));
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < out->n && status == ADELE_OK; i++) {
-        status = case_labels_map(dataset, path, labels, slices[i], mapped);
-        if (status == ADELE_OK)
-            resize_nearest_u8(mapped, labels->height, labels->width,
-                              maps + (size_t)i * dataset_images_plane_size(out), out->h, out->w);
+    for (int i = 0; i < out->n; i++) {
+        TRY(case_labels_map(dataset, path, labels, slices[i], mapped));
+        resize_nearest_u8(mapped, labels->height, labels->width,
+                          maps + (size_t)i * dataset_images_plane_size(out), out->h, out->w);
     }
-    memory_free(mapped);
-    return status;
+    return ADELE_OK;
 }
 
 // ---- one case -----------------------------------------------------------------------------------
@@ -89,50 +86,42 @@ static adele_status choose_slices(const struct dataset *dataset, const struct ca
                                   const struct case_image *image, const struct case_labels *labels,
                                   int **out, int *n_out) {
     const char *own = plan->item->label_path;
-    struct case_labels loaded = {0};
+    CLEANUP(case_labels_deinit) struct case_labels loaded = {0};
     bool keep_all = plan->keep_empty || !image->is_volume || labels == NULL ||
                     !dataset->config.foreground_slices_only;
     if (!keep_all && own != NULL && own != dataset_label_source(plan->item, plan->split)) {
         TRY(load_labels(dataset, own, plan, image, &loaded));
         labels = &loaded;
     }
-    adele_status status = ALLOCATE(out, image->n_slices);
+    TRY(ALLOCATE(out, image->n_slices));
     *n_out = 0;
-    for (int slice = 0; status == ADELE_OK && slice < image->n_slices; slice++)
+    for (int slice = 0; slice < image->n_slices; slice++)
         if (keep_all || case_labels_has_foreground(dataset, labels, slice))
             (*out)[(*n_out)++] = slice;
-    case_labels_deinit(&loaded);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status fill_case(const struct dataset *dataset, const struct case_plan *plan,
                               const struct case_image *image, struct dataset_images *out) {
     const char *label_path = dataset_label_source(plan->item, plan->split);
     const char *truth_path = plan->split == SPLIT_TRAIN ? plan->item->truth_path : NULL;
-    struct case_labels labels = {0}, truth = {0};
-    int *slices = NULL;
-    adele_status status;
-    TRY_GOTO(load_labels(dataset, label_path, plan, image, &labels), done);
+    CLEANUP(case_labels_deinit) struct case_labels labels = {0}, truth = {0};
+    OWNED int *slices = NULL;
+    TRY(load_labels(dataset, label_path, plan, image, &labels));
     if (label_path != NULL)
-        TRY_GOTO(palette_use_of(&labels, &out->palette), done);
-    TRY_GOTO(load_labels(dataset, truth_path, plan, image, &truth), done);
-    TRY_GOTO(
-        choose_slices(dataset, plan, image, label_path != NULL ? &labels : NULL, &slices, &out->n),
-        done);
-    TRY_GOTO(dataset_images_allocate(out, label_path != NULL, truth_path != NULL), done);
-    TRY_GOTO(fill_images(dataset, image, slices, out), done);
+        TRY(palette_use_of(&labels, &out->palette));
+    TRY(load_labels(dataset, truth_path, plan, image, &truth));
+    TRY(choose_slices(dataset, plan, image, label_path != NULL ? &labels : NULL, &slices, &out->n));
+    TRY(dataset_images_allocate(out, label_path != NULL, truth_path != NULL));
+    TRY(fill_images(dataset, image, slices, out));
     if (label_path != NULL)
-        TRY_GOTO(fill_labels(dataset, label_path, &labels, slices, out, out->labels), done);
+        TRY(fill_labels(dataset, label_path, &labels, slices, out, out->labels));
     if (truth_path != NULL)
-        TRY_GOTO(fill_labels(dataset, truth_path, &truth, slices, out, out->truth), done);
+        TRY(fill_labels(dataset, truth_path, &truth, slices, out, out->truth));
     for (int i = 0; i < out->n; i++)
         out->origin[i] = (struct dataset_origin){
             .i_case = plan->i_case, .slice = slices[i], image->height, image->width};
-done:
-    memory_free(slices);
-    case_labels_deinit(&labels);
-    case_labels_deinit(&truth);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status check_normalize(const struct dataset *dataset, const struct dataset_case *item,

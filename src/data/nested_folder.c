@@ -22,46 +22,36 @@ static adele_status add_case(const char *sub, const char *stem, struct file_list
     if (n > n_suffix && strcmp(stem + n - n_suffix, IMAGE_SUFFIX) == 0)
         n -= n_suffix;
     bool has_folder = begins_with_folder(stem, sub);
-    char *name =
+    OWNED char *name =
         memory_printf("%s%s%.*s", has_folder ? "" : sub, has_folder ? "" : "_", (int)n, stem);
     TRY(CHECK_MEMORY(name));
-    adele_status status = file_list_add(out, name, strlen(name));
-    memory_free(name);
-    return status;
+    return file_list_add(out, name, strlen(name));
 }
 
 static adele_status add_folder(struct dataset_finder *finder, const char *folder, const char *sub,
                                struct file_list *out) {
-    struct file_list files = {0}, stems = {0};
-    char *path = file_join(folder, sub);
-    adele_status status = CHECK_MEMORY(path);
-    if (status == ADELE_OK && file_is_directory(path)) {
-        status = file_list_directory(path, &files);
-        if (status == ADELE_OK)
-            status = finder_report_unread(finder, path, &files);
-        if (status == ADELE_OK)
-            status = name_list_add_pictures(&files, &stems);
-        for (int i = 0; i < stems.n && status == ADELE_OK; i++)
-            status = add_case(sub, stems.names[i], out);
+    CLEANUP(file_list_deinit) struct file_list files = {0}, stems = {0};
+    OWNED char *path = file_join(folder, sub);
+    TRY(CHECK_MEMORY(path));
+    if (file_is_directory(path)) {
+        TRY(file_list_directory(path, &files));
+        TRY(finder_report_unread(finder, path, &files));
+        TRY(name_list_add_pictures(&files, &stems));
+        for (int i = 0; i < stems.n; i++)
+            TRY(add_case(sub, stems.names[i], out));
     }
-    file_list_deinit(&files);
-    file_list_deinit(&stems);
-    memory_free(path);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status nested_folder_list(struct dataset_finder *finder, const char *images,
                                 struct file_list *out) {
-    struct file_list subs = {0};
-    char *folder = file_join(finder->dataset->root, images);
-    adele_status status = CHECK_MEMORY(folder);
-    if (status == ADELE_OK)
-        status = finder_list(finder->dataset, images, &subs);
-    for (int i = 0; i < subs.n && status == ADELE_OK; i++)
-        status = add_folder(finder, folder, subs.names[i], out);
-    file_list_deinit(&subs);
-    memory_free(folder);
-    return status;
+    CLEANUP(file_list_deinit) struct file_list subs = {0};
+    OWNED char *folder = file_join(finder->dataset->root, images);
+    TRY(CHECK_MEMORY(folder));
+    TRY(finder_list(finder->dataset, images, &subs));
+    for (int i = 0; i < subs.n; i++)
+        TRY(add_folder(finder, folder, subs.names[i], out));
+    return ADELE_OK;
 }
 
 // ---- the files ----------------------------------------------------------------------------------
@@ -104,11 +94,10 @@ static adele_status locate_in(const struct dataset *dataset, const char *images,
 
 adele_status nested_folder_locate(const struct dataset *dataset, const char *images,
                                   const char *masks, struct dataset_case *item) {
-    struct file_list subs = {0};
-    adele_status status = finder_list(dataset, images, &subs);
-    for (int i = 0; i < subs.n && status == ADELE_OK && item->n_files == 0; i++)
+    CLEANUP(file_list_deinit) struct file_list subs = {0};
+    TRY(finder_list(dataset, images, &subs));
+    for (int i = 0; i < subs.n && item->n_files == 0; i++)
         if (begins_with_folder(item->name, subs.names[i]))
-            status = locate_in(dataset, images, masks, subs.names[i], item);
-    file_list_deinit(&subs);
-    return status;
+            TRY(locate_in(dataset, images, masks, subs.names[i], item));
+    return ADELE_OK;
 }

@@ -171,19 +171,17 @@ static int compare_cases(const void *left, const void *right) {
 
 static adele_status check_names(const struct dataset *dataset) {
     int n = dataset->n_cases[SPLIT_TEST];
-    const struct dataset_case **cases = NULL;
+    OWNED const struct dataset_case **cases = NULL;
     TRY(ALLOCATE(&cases, (size_t)n + 1));
     for (int i = 0; i < n; i++)
         cases[i] = &dataset->cases[SPLIT_TEST][i];
     qsort(cases, (size_t)n, sizeof *cases, compare_cases);
-    adele_status status = ADELE_OK;
-    for (int i = 1; i < n && status == ADELE_OK; i++)
+    for (int i = 1; i < n; i++)
         if (strcmp(cases[i - 1]->name, cases[i]->name) == 0)
-            status = FAIL(ADELE_DATA, "Rename one of them: both would give the same output.",
-                          "%s and %s are both the case %s", cases[i - 1]->image_path[0],
-                          cases[i]->image_path[0], cases[i]->name);
-    memory_free(cases);
-    return status;
+            return FAIL(ADELE_DATA, "Rename one of them: both would give the same output.",
+                        "%s and %s are both the case %s", cases[i - 1]->image_path[0],
+                        cases[i]->image_path[0], cases[i]->name);
+    return ADELE_OK;
 }
 
 // Opens each file, so that one whose content does not fit its ending is an error before the first

@@ -17,23 +17,18 @@ static adele_status resize_plane(const float *in, int in_h, int in_w, float *out
 }
 
 adele_status dataset_planes_fill(const struct dataset_planes *planes, struct dataset_images *out) {
-    float *raw = NULL, *resized = NULL;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&raw, (size_t)planes->height * (size_t)planes->width), done);
-    TRY_GOTO(ALLOCATE(&resized, dataset_images_plane_size(out)), done);
+    OWNED float *raw = NULL, *resized = NULL;
+    TRY(ALLOCATE(&raw, (size_t)planes->height * (size_t)planes->width));
+    TRY(ALLOCATE(&resized, dataset_images_plane_size(out)));
     for (int i = 0; i < planes->n; i++) {
         for (int channel = 0; channel < planes->n_channels; channel++) {
             size_t i_plane = (size_t)i * (size_t)planes->n_channels + (size_t)channel;
             planes->read(planes->context, i, channel, raw);
-            TRY_GOTO(resize_plane(raw, planes->height, planes->width, resized, out->h, out->w),
-                     done);
+            TRY(resize_plane(raw, planes->height, planes->width, resized, out->h, out->w));
             standardize_plane(out, i_plane, resized, planes->normalize == NORMALIZE_IMAGENET);
         }
     }
-done:
-    memory_free(raw);
-    memory_free(resized);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status dataset_images_from_planes(const struct dataset_planes *planes, int height, int width,

@@ -190,14 +190,11 @@ adele_status image_bmp_load(const char *path, bool keep_values, size_t memory_li
 }
 
 adele_status image_bmp_probe(const char *path, int *width, int *height) {
-    struct bmp_reader reader;
-    adele_status status = reader_init(&reader, path);
-    if (status == ADELE_OK) {
-        *width = reader.width;
-        *height = reader.height;
-    }
-    reader_deinit(&reader);
-    return status;
+    CLEANUP(reader_deinit) struct bmp_reader reader = {0};
+    TRY(reader_init(&reader, path));
+    *width = reader.width;
+    *height = reader.height;
+    return ADELE_OK;
 }
 
 bool image_bmp_traits(const char *path, struct image_traits *out) {

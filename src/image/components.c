@@ -84,12 +84,9 @@ static adele_status count_touched(const uint8_t *mask, const uint8_t *other,
 
 adele_status lesions_count(const uint8_t *truth, const uint8_t *predicted, const struct grid *grid,
                            struct lesion_counts *out) {
-    uint32_t *labels = NULL;
+    OWNED uint32_t *labels = NULL;
     int64_t n_right = 0; // predicted components that touch the truth; several may touch one
     TRY(ALLOCATE(&labels, grid_size(grid)));
-    adele_status status = count_touched(truth, predicted, grid, labels, &out->found, &out->missed);
-    if (status == ADELE_OK)
-        status = count_touched(predicted, truth, grid, labels, &n_right, &out->falses);
-    memory_free(labels);
-    return status;
+    TRY(count_touched(truth, predicted, grid, labels, &out->found, &out->missed));
+    return count_touched(predicted, truth, grid, labels, &n_right, &out->falses);
 }

@@ -163,14 +163,12 @@ static adele_status decode(struct jpeg_reader *reader, struct image *out) {
     size_t n_pixels = (size_t)reader->width * (size_t)reader->height;
     if (!has_inks(reader))
         return decode_as(reader, out->n_channels == 1 ? TJPF_GRAY : TJPF_RGB, out->pixels, out);
-    uint8_t *inks = NULL;
+    OWNED uint8_t *inks = NULL;
     TRY(ALLOCATE(&inks, 4 * n_pixels));
-    adele_status status = decode_as(reader, TJPF_CMYK, inks, out);
-    if (status == ADELE_OK)
-        inks_to_rgb(n_pixels, inks, out->pixels);
+    TRY(decode_as(reader, TJPF_CMYK, inks, out));
+    inks_to_rgb(n_pixels, inks, out->pixels);
     out->notes |= IMAGE_NOTE_INKS;
-    memory_free(inks);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status image_jpeg_load(const char *path, size_t memory_limit, struct image *out) {
@@ -192,15 +190,11 @@ done:
 }
 
 adele_status image_jpeg_probe(const char *path, int *width, int *height) {
-    struct jpeg_reader reader;
-    adele_status status = reader_init(&reader, path);
-    if (status == ADELE_OK)
-        status = image_check_claim(path, (uint64_t)reader.width, (uint64_t)reader.height, 3, 8, 0);
-    if (status == ADELE_OK) {
-        *width = reader.width;
-        *height = reader.height;
-        orient_extents(reader.orientation, width, height);
-    }
-    reader_deinit(&reader);
-    return status;
+    CLEANUP(reader_deinit) struct jpeg_reader reader = {0};
+    TRY(reader_init(&reader, path));
+    TRY(image_check_claim(path, (uint64_t)reader.width, (uint64_t)reader.height, 3, 8, 0));
+    *width = reader.width;
+    *height = reader.height;
+    orient_extents(reader.orientation, width, height);
+    return ADELE_OK;
 }

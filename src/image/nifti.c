@@ -231,10 +231,8 @@ adele_status nifti_load_raw(const char *path, size_t memory_limit, struct nifti_
 }
 
 adele_status nifti_probe_geometry(const char *path, struct nifti_geometry *out) {
-    struct volume_reader reader;
-    adele_status status = reader_init(&reader, path);
-    if (status == ADELE_OK)
-        nifti_geometry_read(reader.chunk, &reader.header, out);
-    reader_deinit(&reader);
-    return status;
+    CLEANUP(reader_deinit) struct volume_reader reader = {0};
+    TRY(reader_init(&reader, path));
+    nifti_geometry_read(reader.chunk, &reader.header, out);
+    return ADELE_OK;
 }

@@ -121,18 +121,13 @@ static void apply_linear(const float *in, int in_h, int in_w, const struct axis 
 adele_status resize_linear_f32(const float *in, int in_h, int in_w, float *out, int out_h,
                                int out_w) {
     TRY(check_extents(in_h, in_w, out_h, out_w));
-    adele_status status = ADELE_OK;
-    struct axis across = {0}, down = {0};
-    float *middle = NULL;
-    TRY_GOTO(axis_init_linear(&across, in_w, out_w), done);
-    TRY_GOTO(axis_init_linear(&down, in_h, out_h), done);
-    TRY_GOTO(ALLOCATE(&middle, (size_t)in_h * (size_t)out_w), done);
+    CLEANUP(axis_deinit) struct axis across = {0}, down = {0};
+    OWNED float *middle = NULL;
+    TRY(axis_init_linear(&across, in_w, out_w));
+    TRY(axis_init_linear(&down, in_h, out_h));
+    TRY(ALLOCATE(&middle, (size_t)in_h * (size_t)out_w));
     apply_linear(in, in_h, in_w, &across, &down, middle, out, out_h, out_w);
-done:
-    memory_free(middle);
-    axis_deinit(&down);
-    axis_deinit(&across);
-    return status;
+    return ADELE_OK;
 }
 
 static bool row_is_zero(const float *row, int n) {
@@ -176,21 +171,16 @@ static void apply_cubic(const float *in, int in_h, int in_w, const struct cubic_
 adele_status resize_cubic_f32(const float *in, int in_h, int in_w, float *out, int out_h,
                               int out_w) {
     TRY(check_extents(in_h, in_w, out_h, out_w));
-    adele_status status = ADELE_OK;
     size_t n_taps = (size_t)out_w + (size_t)out_h;
     size_t n_middle = (size_t)in_h * (size_t)out_w;
-    struct cubic_tap *taps = NULL;
-    float *middle = NULL;
-    bool *is_zero = NULL;
-    TRY_GOTO(ALLOCATE(&taps, n_taps), done);
-    TRY_GOTO(ALLOCATE(&middle, n_middle), done);
-    TRY_GOTO(ALLOCATE(&is_zero, in_h), done);
+    OWNED struct cubic_tap *taps = NULL;
+    OWNED float *middle = NULL;
+    OWNED bool *is_zero = NULL;
+    TRY(ALLOCATE(&taps, n_taps));
+    TRY(ALLOCATE(&middle, n_middle));
+    TRY(ALLOCATE(&is_zero, in_h));
     cubic_taps(taps, in_w, out_w);
     cubic_taps(taps + out_w, in_h, out_h);
     apply_cubic(in, in_h, in_w, taps, taps + out_w, middle, is_zero, out, out_h, out_w);
-done:
-    memory_free(is_zero);
-    memory_free(middle);
-    memory_free(taps);
-    return status;
+    return ADELE_OK;
 }

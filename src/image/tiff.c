@@ -91,17 +91,13 @@ adele_status image_tiff_load(const char *path, bool keep_values, size_t memory_l
 }
 
 adele_status image_tiff_probe(const char *path, int *width, int *height) {
-    struct tiff_reader reader;
-    adele_status status = tiff_reader_init(&reader, path, false);
-    if (status == ADELE_OK)
-        status = image_check_claim(path, reader.width, reader.height, 1, 8, 0);
-    if (status == ADELE_OK) {
-        *width = (int)reader.width;
-        *height = (int)reader.height;
-        orient_extents(reader.orientation, width, height);
-    }
-    tiff_reader_deinit(&reader);
-    return status;
+    CLEANUP(tiff_reader_deinit) struct tiff_reader reader = {0};
+    TRY(tiff_reader_init(&reader, path, false));
+    TRY(image_check_claim(path, reader.width, reader.height, 1, 8, 0));
+    *width = (int)reader.width;
+    *height = (int)reader.height;
+    orient_extents(reader.orientation, width, height);
+    return ADELE_OK;
 }
 
 bool image_tiff_traits(const char *path, struct image_traits *out) {

@@ -117,10 +117,8 @@ static adele_status open_with(const struct init *init, const struct label_map *m
                                     .map = *map,
                                     .foreground_slices_only = true,
                                     .follow_links = init->choices.follow_links};
-    struct check_report problems = {0};
-    adele_status status = dataset_open_reported(&config, &problems, out);
-    check_report_deinit(&problems);
-    return status;
+    CLEANUP(check_report_deinit) struct check_report problems = {0};
+    return dataset_open_reported(&config, &problems, out);
 }
 
 static adele_status scan_split(const struct dataset *dataset, enum dataset_split split,
@@ -146,26 +144,20 @@ static adele_status find_labels(struct init *init) {
     static const int from[] = {0};
     static const uint8_t to[] = {0};
     const struct label_map any = {.n = 1, .from = from, .to = to, .other = 1};
-    struct dataset *dataset = NULL;
-    struct mask_values values = {0};
+    OWNED_BY(dataset_close) struct dataset *dataset = NULL;
+    CLEANUP(mask_values_deinit) struct mask_values values = {0};
     bool has_failed = false;
     TRY(open_with(init, &any, &dataset));
-    adele_status status = ADELE_OK;
-    for (int split = SPLIT_TRAIN; split <= SPLIT_VAL && status == ADELE_OK; split++)
-        status = scan_split(dataset, (enum dataset_split)split, &values, &has_failed);
-    if (status == ADELE_OK && values.n_masks == 0 && has_failed)
-        status = FAIL(ADELE_DATA, adele_error_hint(), "no mask can be read; the last one: %s",
-                      adele_error_message());
-    if (status == ADELE_OK && values.n_masks == 0)
-        status =
-            FAIL(ADELE_DATA, "Give every image a mask of the same name, in the folder of masks.",
-                 "%s: no case of layout %s has a mask", init->root,
-                 dataset_layout_name(dataset->layout));
-    if (status == ADELE_OK)
-        status = label_guess(dataset, &values, &init->choices.labels);
-    mask_values_deinit(&values);
-    dataset_close(dataset);
-    return status;
+    for (int split = SPLIT_TRAIN; split <= SPLIT_VAL; split++)
+        TRY(scan_split(dataset, (enum dataset_split)split, &values, &has_failed));
+    if (values.n_masks == 0 && has_failed)
+        return FAIL(ADELE_DATA, adele_error_hint(), "no mask can be read; the last one: %s",
+                    adele_error_message());
+    if (values.n_masks == 0)
+        return FAIL(ADELE_DATA, "Give every image a mask of the same name, in the folder of masks.",
+                    "%s: no case of layout %s has a mask", init->root,
+                    dataset_layout_name(dataset->layout));
+    return label_guess(dataset, &values, &init->choices.labels);
 }
 
 // A list has a name a line, and spaces around it do not count.
@@ -217,14 +209,11 @@ static adele_status fit_device(struct init *init, const char *name) {
 
 static adele_status write_list(const struct dataset *dataset, enum dataset_split split,
                                const char *path) {
-    struct buffer text = {0};
-    adele_status status = buffer_text(&text, "");
-    for (int i = 0; i < dataset->n_cases[split] && status == ADELE_OK; i++)
-        status = buffer_printf(&text, "%s\n", dataset->cases[split][i].name);
-    if (status == ADELE_OK)
-        status = file_write(path, text.data, text.n_bytes);
-    buffer_deinit(&text);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(buffer_text(&text, ""));
+    for (int i = 0; i < dataset->n_cases[split]; i++)
+        TRY(buffer_printf(&text, "%s\n", dataset->cases[split][i].name));
+    return file_write(path, text.data, text.n_bytes);
 }
 
 static adele_status plan_files(const struct init *init, int n_files, bool is_overwriting,
@@ -241,10 +230,8 @@ static adele_status plan_files(const struct init *init, int n_files, bool is_ove
 
 // Refuses a wrong output before the data set is read, which may take minutes.
 static adele_status check_output(const struct init *init, bool is_overwriting) {
-    struct output *output = NULL;
-    adele_status status = plan_files(init, 1, is_overwriting, &output);
-    output_destroy(output);
-    return status;
+    OWNED_BY(output_destroy) struct output *output = NULL;
+    return plan_files(init, 1, is_overwriting, &output);
 }
 
 static adele_status write_files(const struct init *init, const struct buffer *yaml) {
@@ -254,21 +241,15 @@ static adele_status write_files(const struct init *init, const struct buffer *ya
 }
 
 static adele_status write_output(struct init *init, bool is_overwriting) {
-    struct output *output = NULL;
-    struct config *config = NULL;
-    struct buffer yaml = {0};
+    OWNED_BY(output_destroy) struct output *output = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
+    CLEANUP(buffer_deinit) struct buffer yaml = {0};
     init->report.n_files = init->choices.split.has_lists ? MAX_FILES : 1;
-    adele_status status;
-    TRY_GOTO(init_yaml_write(&init->choices, &yaml), done);
-    TRY_GOTO(config_parse(init->files[0], yaml.data, yaml.n_bytes, 0, NULL, &config), done);
-    TRY_GOTO(plan_files(init, init->report.n_files, is_overwriting, &output), done);
-    TRY_GOTO(output_begin(output), done);
-    status = output_end(output, write_files(init, &yaml));
-done:
-    output_destroy(output);
-    config_destroy(config);
-    buffer_deinit(&yaml);
-    return status;
+    TRY(init_yaml_write(&init->choices, &yaml));
+    TRY(config_parse(init->files[0], yaml.data, yaml.n_bytes, 0, NULL, &config));
+    TRY(plan_files(init, init->report.n_files, is_overwriting, &output));
+    TRY(output_begin(output));
+    return output_end(output, write_files(init, &yaml));
 }
 
 adele_status init_write(const struct adele_data *data, const struct adele_init_options *options,

@@ -76,15 +76,12 @@ static double share(const struct mask_values *values, int32_t value) {
 
 static adele_status fail_values(const struct dataset *dataset, const struct numbers *numbers,
                                 const char *what, const char *hint) {
-    struct buffer text = {0};
-    adele_status status = buffer_text(&text, "");
-    for (int i = 0; i < numbers->n && i < 8 && status == ADELE_OK; i++)
-        status = buffer_printf(&text, "%s%d", i > 0 ? ", " : "", numbers->values[i]);
-    if (status == ADELE_OK)
-        status = FAIL(ADELE_DATA, hint, "%s: %s: %s%s", dataset->root, what, text.data,
-                      numbers->n > 8 ? ", ..." : "");
-    buffer_deinit(&text);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(buffer_text(&text, ""));
+    for (int i = 0; i < numbers->n && i < 8; i++)
+        TRY(buffer_printf(&text, "%s%d", i > 0 ? ", " : "", numbers->values[i]));
+    return FAIL(ADELE_DATA, hint, "%s: %s: %s%s", dataset->root, what, text.data,
+                numbers->n > 8 ? ", ..." : "");
 }
 
 // ---- no names -----------------------------------------------------------------------------------
@@ -121,29 +118,27 @@ static bool is_255_a_class(const struct mask_values *values) {
 
 static adele_status guess_unnamed(const struct dataset *dataset, const struct mask_values *values,
                                   struct label_guess *out) {
-    struct numbers *numbers = NULL;
+    OWNED struct numbers *numbers = NULL;
     TRY(ALLOCATE(&numbers, 1));
     bool has_255 = has(values, LABEL_IGNORE) && is_255_a_class(values);
     collect(values, has_255, numbers);
-    adele_status status;
     if (numbers->n > EDGE_VALUES && share(values, 0) + share(values, LABEL_IGNORE) >= EDGE_SHARE) {
-        status = guess_edges(out);
+        TRY(guess_edges(out));
     } else if (numbers->n < 2) {
-        status = fail_values(dataset, numbers, "all pixels of all masks have one value",
-                             "Masks need the background and at least one other class.");
+        return fail_values(dataset, numbers, "all pixels of all masks have one value",
+                           "Masks need the background and at least one other class.");
     } else if (numbers->n > LABEL_MAX_CATEGORIES || values->n_other_pixels > 0) {
-        status = fail_values(dataset, numbers, "the masks hold too many values to be classes",
-                             "A mask holds the number of a class at each pixel, at most 255 "
-                             "classes: not a picture, and not the numbers of single objects.");
+        return fail_values(dataset, numbers, "the masks hold too many values to be classes",
+                           "A mask holds the number of a class at each pixel, at most 255 "
+                           "classes: not a picture, and not the numbers of single objects.");
     } else {
         out->why = has_255                     ? "each value is a class; 255 is one too"
                    : has(values, LABEL_IGNORE) ? "each value is a class; 255 is ignored"
                    : numbers->values[0] != 0   ? "each value is a class; no mask holds 0"
                                                : "each value is a class";
-        status = rank(numbers, NULL, out);
+        TRY(rank(numbers, NULL, out));
     }
-    memory_free(numbers);
-    return status;
+    return ADELE_OK;
 }
 
 // ---- names of the layout ------------------------------------------------------------------------
@@ -178,7 +173,7 @@ static adele_status guess_named(const struct dataset *dataset, const struct mask
 
 static adele_status guess_with_names(const struct dataset *dataset,
                                      const struct mask_values *values, struct label_guess *out) {
-    struct numbers *numbers = NULL;
+    OWNED struct numbers *numbers = NULL;
     TRY(ALLOCATE(&numbers, 1));
     collect(values, !dataset->has_ignore_label, numbers);
     bool has_foreground = false, has_unknown = false, has_gap = false;
@@ -190,17 +185,15 @@ static adele_status guess_with_names(const struct dataset *dataset,
     }
     for (int value = 0; value < dataset->n_own_names; value++)
         has_gap = has_gap || !is_named(dataset, value);
-    adele_status status = ADELE_OK;
     if (!has_foreground && !has_gap && numbers->n == dataset->n_own_names) {
         out->why = "the masks hold these values in the place of 0, 1, 2, ...";
-        status = rank(numbers, dataset->own_names, out); // 0 and 255 for two names
+        TRY(rank(numbers, dataset->own_names, out)); // 0 and 255 for two names
     } else if (!has_foreground) {
-        status = guess_unnamed(dataset, values, out); // the names are of other values
+        TRY(guess_unnamed(dataset, values, out)); // the names are of other values
     } else if (has_unknown || has_gap) {
-        status = guess_named(dataset, values, out);
+        TRY(guess_named(dataset, values, out));
     }
-    memory_free(numbers);
-    return status;
+    return ADELE_OK;
 }
 
 // ---- nnU-Net's regions --------------------------------------------------------------------------
@@ -249,16 +242,12 @@ static adele_status guess_regions(const cJSON *labels, struct label_guess *out) 
 }
 
 static adele_status read_regions(const struct dataset *dataset, struct label_guess *out) {
-    cJSON *json = NULL;
-    char *path = file_join(dataset->root, "dataset.json");
+    OWNED_BY(cJSON_Delete) cJSON *json = NULL;
+    OWNED char *path = file_join(dataset->root, "dataset.json");
     TRY(CHECK_MEMORY(path));
-    adele_status status = json_read(path, &json);
-    memory_free(path);
+    TRY(json_read(path, &json));
     const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "labels");
-    if (status == ADELE_OK && has_regions(labels))
-        status = guess_regions(labels, out);
-    cJSON_Delete(json);
-    return status;
+    return has_regions(labels) ? guess_regions(labels, out) : ADELE_OK;
 }
 
 adele_status label_guess(const struct dataset *dataset, const struct mask_values *values,

@@ -139,15 +139,14 @@ static adele_status move_cases(struct dataset *dataset, const bool *is_val) {
 
 static adele_status divide(struct dataset *dataset, uint64_t seed, struct split_guess *out) {
     int n = dataset->n_cases[SPLIT_TRAIN];
-    struct named_case *cases = NULL;
-    struct group *groups = NULL;
-    int *order = NULL;
-    bool *is_val = NULL;
-    adele_status status;
-    TRY_GOTO(sort_by_patient(dataset, &cases), done);
-    TRY_GOTO(ALLOCATE(&groups, n), done);
-    TRY_GOTO(ALLOCATE(&order, n), done);
-    TRY_GOTO(ALLOCATE(&is_val, n), done);
+    OWNED struct named_case *cases = NULL;
+    OWNED struct group *groups = NULL;
+    OWNED int *order = NULL;
+    OWNED bool *is_val = NULL;
+    TRY(sort_by_patient(dataset, &cases));
+    TRY(ALLOCATE(&groups, n));
+    TRY(ALLOCATE(&order, n));
+    TRY(ALLOCATE(&is_val, n));
     int n_groups = find_groups(cases, n, true, groups);
     bool is_by_patient = n_groups > 1 && n_groups < n;
     if (!is_by_patient)
@@ -155,14 +154,9 @@ static adele_status divide(struct dataset *dataset, uint64_t seed, struct split_
     out->n_patients = is_by_patient ? n_groups : 0;
     random_permutation(seed, RANDOM_SPLIT, 0, n_groups, order);
     draw(groups, n_groups, order, n, is_val);
-    status = move_cases(dataset, is_val);
+    TRY(move_cases(dataset, is_val));
     out->has_lists = out->is_drawn = true;
-done:
-    memory_free(cases);
-    memory_free(groups);
-    memory_free(order);
-    memory_free(is_val);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status split_guess(struct dataset *dataset, uint64_t seed, struct split_guess *out) {

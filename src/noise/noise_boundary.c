@@ -15,8 +15,8 @@
 #define STEEPNESS 4.0
 
 struct walk {
-    const struct noise_window *window;
-    int height, width; // of the whole plane
+    struct noise_window window; // of the category at work
+    int height, width;          // of the whole plane
     double n_steps, outward;
     struct noise_field field;
     struct random_stream stream;
@@ -24,7 +24,7 @@ struct walk {
 
 // Outward 0 puts the rise above all values of the field, outward 1 below them.
 static double bias_at(const struct walk *walk, int y, int x) {
-    const struct noise_window *w = walk->window;
+    const struct noise_window *w = &walk->window;
     double row = w->top + (y + 0.5) * w->height / w->small_height;
     double column = w->left + (x + 0.5) * w->width / w->small_width;
     double middle = 1 + 0.5 / STEEPNESS - walk->outward * (1 + 1 / STEEPNESS);
@@ -68,7 +68,7 @@ static bool is_at_contour(const uint8_t *mask, int height, int width, int y, int
 // count begin with those of a smaller one.
 static void step(struct walk *walk, double share, struct box box, const uint8_t *before,
                  uint8_t *mask) {
-    int height = walk->window->small_height, width = walk->window->small_width;
+    int height = walk->window.small_height, width = walk->window.small_width;
     for (int y = box.top; y < box.bottom; y++) {
         for (int x = box.left; x < box.right; x++) {
             if (!is_at_contour(before, height, width, y, x))
@@ -82,7 +82,7 @@ static void step(struct walk *walk, double share, struct box box, const uint8_t 
 }
 
 static adele_status walk_mask(struct walk *walk, uint8_t *mask) {
-    int height = walk->window->small_height, width = walk->window->small_width;
+    int height = walk->window.small_height, width = walk->window.small_width;
     size_t n = (size_t)height * (size_t)width;
     struct box box = box_of(mask, height, width);
     uint8_t *before = NULL;
@@ -121,27 +121,22 @@ static void change_pixels(const struct noise_window *w, int width, int category,
 
 static adele_status move_category(struct walk *walk, const uint8_t *clean, int category,
                                   int64_t area, uint8_t *out) {
-    struct noise_window w;
-    struct noise_work work = {NULL, NULL, NULL};
-    uint8_t *was_in = NULL;
-    adele_status status;
+    struct noise_window *w = &walk->window;
+    CLEANUP(noise_work_deinit) struct noise_work work = {0};
+    OWNED uint8_t *was_in = NULL;
     noise_window_choose(clean, walk->height, walk->width, category, (int)ceil(walk->n_steps), area,
-                        &w);
-    walk->window = &w;
-    size_t n = (size_t)w.height * (size_t)w.width;
-    TRY_GOTO(ALLOCATE(&was_in, n), done);
-    TRY_GOTO(noise_work_init(&work, &w), done);
-    TRY_GOTO(noise_work_shrink(clean, walk->width, category, &w, &work), done);
-    TRY_GOTO(noise_work_enlarge(&w, &work), done);
+                        w);
+    size_t n = (size_t)w->height * (size_t)w->width;
+    TRY(ALLOCATE(&was_in, n));
+    TRY(noise_work_init(&work, w));
+    TRY(noise_work_shrink(clean, walk->width, category, w, &work));
+    TRY(noise_work_enlarge(w, &work));
     for (size_t i = 0; i < n; i++)
         was_in[i] = work.large[i] > NOISE_COVERED;
-    TRY_GOTO(walk_mask(walk, work.mask), done);
-    TRY_GOTO(noise_work_enlarge(&w, &work), done);
-    change_pixels(&w, walk->width, category, was_in, work.large, out);
-done:
-    noise_work_deinit(&work);
-    memory_free(was_in);
-    return status;
+    TRY(walk_mask(walk, work.mask));
+    TRY(noise_work_enlarge(w, &work));
+    change_pixels(w, walk->width, category, was_in, work.large, out);
+    return ADELE_OK;
 }
 
 adele_status noise_boundary(const uint8_t *clean, int height, int width, int n_categories,

@@ -129,30 +129,23 @@ done:
 
 static adele_status write_changes(const struct noise_set *set, const char *folder,
                                   struct changes *changes) {
-    char *path = file_join(folder, "changes.csv");
+    OWNED char *path = file_join(folder, "changes.csv");
     TRY(CHECK_MEMORY(path));
-    adele_status status =
-        changes_save(changes, set->dataset->n_categories, set->dataset->category_names, path);
-    memory_free(path);
-    return status;
+    return changes_save(changes, set->dataset->n_categories, set->dataset->category_names, path);
 }
 
 static adele_status write_labels(const struct noise_set *set, const char *folder) {
-    struct changes changes;
-    adele_status status;
+    CLEANUP(changes_deinit) struct changes changes = {0};
     TRY(changes_init(&changes));
     int first = 0;
     for (int i_case = 0; i_case < set->dataset->n_cases[SPLIT_TRAIN]; i_case++) {
         int n = 0;
         while (first + n < set->n && set->origin[first + n].i_case == i_case)
             n++;
-        TRY_GOTO(write_case(set, i_case, first, n, folder, &changes), done);
+        TRY(write_case(set, i_case, first, n, folder, &changes));
         first += n;
     }
-    status = write_changes(set, folder, &changes);
-done:
-    changes_deinit(&changes);
-    return status;
+    return write_changes(set, folder, &changes);
 }
 
 static bool add_iou(cJSON *json, const struct dataset *dataset, const struct noise_report *report) {

@@ -4,6 +4,7 @@
 #include "noise/noise_morph.h"
 
 #include "base/fail.h"
+#include "base/memory.h"
 #include "image/image.h"
 #include "noise/noise.h"
 #include "noise/noise_field.h"
@@ -36,11 +37,10 @@ static adele_status reshape_category(const uint8_t *clean, int height, int width
                                      int n_iterations, int is_over, int64_t area,
                                      struct selection selection, uint8_t *out) {
     struct noise_window w;
-    struct noise_work work = {NULL, NULL, NULL};
-    adele_status status;
+    CLEANUP(noise_work_deinit) struct noise_work work = {NULL, NULL, NULL};
     noise_window_choose(clean, height, width, category, n_iterations, area, &w);
-    TRY_GOTO(noise_work_init(&work, &w), done);
-    TRY_GOTO(reshape(clean, width, category, n_iterations, is_over, &w, &work), done);
+    TRY(noise_work_init(&work, &w));
+    TRY(reshape(clean, width, category, n_iterations, is_over, &w, &work));
     for (int y = 0; y < w.height; y++) {
         uint8_t *row = out + (size_t)(w.top + y) * (size_t)width + (size_t)w.left;
         const float *inside = work.large + (size_t)y * (size_t)w.width;
@@ -55,9 +55,7 @@ static adele_status reshape_category(const uint8_t *clean, int height, int width
             row[x] = is_over ? (uint8_t)category : 0;
         }
     }
-done:
-    noise_work_deinit(&work);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status noise_morph(const uint8_t *clean, int height, int width, int n_categories,

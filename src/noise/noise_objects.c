@@ -54,21 +54,18 @@ static void fill(const uint8_t *labels, struct noise_objects *self, uint32_t fir
 adele_status noise_objects_find(const uint8_t *labels, int height, int width,
                                 struct noise_objects *out) {
     size_t n_pixels = (size_t)height * (size_t)width;
-    uint32_t *stack = NULL;
-    adele_status status;
+    OWNED uint32_t *stack = NULL;
     *out = (struct noise_objects){.height = height, .width = width};
-    TRY_GOTO(ALLOCATE(&out->ids, n_pixels), done);
-    TRY_GOTO(ALLOCATE(&stack, n_pixels), done);
+    TRY(ALLOCATE(&out->ids, n_pixels));
+    TRY(ALLOCATE(&stack, n_pixels));
     for (size_t i = 0; i < n_pixels; i++) {
         if (labels[i] == 0 || labels[i] == LABEL_IGNORE || out->ids[i] != 0)
             continue;
-        TRY_GOTO(GROW(&out->list, out->n), done);
+        TRY(GROW(&out->list, out->n));
         out->ids[i] = (uint32_t)++out->n;
         fill(labels, out, (uint32_t)i, stack);
     }
-done:
-    memory_free(stack);
-    return status;
+    return ADELE_OK;
 }
 
 // The pixels of object i get another category.
@@ -85,17 +82,16 @@ static void paint(const struct noise_objects *objects, int i, uint8_t category, 
 
 adele_status noise_missing(const uint8_t *clean, int height, int width, double share,
                            struct random_stream stream, uint8_t *out) {
-    struct noise_objects objects;
+    CLEANUP(noise_objects_deinit) struct noise_objects objects = {0};
     memcpy(out, clean, (size_t)height * (size_t)width);
-    adele_status status = noise_objects_find(clean, height, width, &objects);
-    for (int i = 0; status == ADELE_OK && i < objects.n; i++) {
+    TRY(noise_objects_find(clean, height, width, &objects));
+    for (int i = 0; i < objects.n; i++) {
         struct random_stream own;
         random_stream_split(&stream, &own);
         if (random_uniform(&own) < share)
             paint(&objects, i, 0, out);
     }
-    noise_objects_deinit(&objects);
-    return status;
+    return ADELE_OK;
 }
 
 static void copy_object(const struct noise_objects *objects, int i, struct random_stream *stream,
@@ -115,32 +111,31 @@ static void copy_object(const struct noise_objects *objects, int i, struct rando
 
 adele_status noise_extra(const uint8_t *clean, int height, int width, double n_copies,
                          struct random_stream stream, uint8_t *out) {
-    struct noise_objects objects;
+    CLEANUP(noise_objects_deinit) struct noise_objects objects = {0};
     int whole = (int)n_copies;
     memcpy(out, clean, (size_t)height * (size_t)width);
-    adele_status status = noise_objects_find(clean, height, width, &objects);
-    for (int i = 0; status == ADELE_OK && i < objects.n; i++) {
+    TRY(noise_objects_find(clean, height, width, &objects));
+    for (int i = 0; i < objects.n; i++) {
         struct random_stream own;
         random_stream_split(&stream, &own);
         int n = whole + (random_uniform(&own) < n_copies - whole);
         for (int k = 0; k < n; k++)
             copy_object(&objects, i, &own, out);
     }
-    noise_objects_deinit(&objects);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status noise_confuse(const uint8_t *clean, int height, int width, int n_categories,
                            double share, struct random_stream stream, uint8_t *out) {
-    struct noise_objects objects;
+    CLEANUP(noise_objects_deinit) struct noise_objects objects = {0};
     if (n_categories < 3)
         return FAIL(ADELE_INVALID_ARGUMENT,
                     "Use another kind, such as boundary, or labels of two classes or more beside "
                     "the background.",
                     "noise that confuses the classes of %d class", n_categories - 1);
     memcpy(out, clean, (size_t)height * (size_t)width);
-    adele_status status = noise_objects_find(clean, height, width, &objects);
-    for (int i = 0; status == ADELE_OK && i < objects.n; i++) {
+    TRY(noise_objects_find(clean, height, width, &objects));
+    for (int i = 0; i < objects.n; i++) {
         struct random_stream own;
         random_stream_split(&stream, &own);
         double draw = random_uniform(&own);
@@ -148,6 +143,5 @@ adele_status noise_confuse(const uint8_t *clean, int height, int width, int n_ca
         if (draw < share)
             paint(&objects, i, (uint8_t)(other + (other >= objects.list[i].category)), out);
     }
-    noise_objects_deinit(&objects);
-    return status;
+    return ADELE_OK;
 }

@@ -75,14 +75,12 @@ adele_status output_add(struct output *output, const char *name_format, ...) {
     va_start(arguments, name_format);
     int n = vsnprintf(NULL, 0, name_format, arguments);
     va_end(arguments);
-    char *name = n < 0 ? NULL : memory_calloc((size_t)n + 1, 1);
+    OWNED char *name = n < 0 ? NULL : memory_calloc((size_t)n + 1, 1);
     TRY(CHECK_MEMORY(name));
     va_start(arguments, name_format);
     (void)vsnprintf(name, (size_t)n + 1, name_format, arguments);
     va_end(arguments);
-    adele_status status = file_list_add(&output->files, name, (size_t)n);
-    memory_free(name);
-    return status;
+    return file_list_add(&output->files, name, (size_t)n);
 }
 
 // ---- before -------------------------------------------------------------------------------------
@@ -155,12 +153,10 @@ static adele_status check_places(const struct output *output) {
 }
 
 adele_status output_check(const struct output *output) {
-    struct output_manifest manifest;
+    CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
     TRY(check_places(output));
     TRY(output_manifest_read(output->folder, &manifest));
-    adele_status status = check_files(output, &manifest);
-    output_manifest_deinit(&manifest);
-    return status;
+    return check_files(output, &manifest);
 }
 
 // Warns of files that an earlier output left beside the new ones, because they look like a part of
@@ -177,19 +173,16 @@ static void warn_of_others(const struct output *output, const struct output_mani
 }
 
 adele_status output_begin(struct output *output) {
-    struct output_manifest manifest = {0};
-    adele_status status;
+    CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
     TRY(file_make_directory(output->folder));
-    TRY_GOTO(output_manifest_read(output->folder, &manifest), done);
+    TRY(output_manifest_read(output->folder, &manifest));
     warn_of_others(output, &manifest);
     for (int i = 0; i < output->files.n; i++)
-        TRY_GOTO(output_manifest_set(&manifest, output->files.names[i], -1, NULL), done);
-    TRY_GOTO(output_manifest_write(output->folder, &manifest), done);
+        TRY(output_manifest_set(&manifest, output->files.names[i], -1, NULL));
+    TRY(output_manifest_write(output->folder, &manifest));
     output->has_begun = true;
     file_delay_sync(output->is_synced_at_end);
-done:
-    output_manifest_deinit(&manifest);
-    return status;
+    return ADELE_OK;
 }
 
 // ---- after --------------------------------------------------------------------------------------
@@ -198,37 +191,30 @@ static adele_status record_file(const struct output *output, const char *name,
                                 struct output_manifest *manifest) {
     char xxh3[HASH_HEX_BYTES];
     int64_t bytes = 0;
-    char *path = file_join(output->folder, name);
+    OWNED char *path = file_join(output->folder, name);
     TRY(CHECK_MEMORY(path));
-    adele_status status = ADELE_OK;
     if (file_exists(path)) {
-        status = hash_file_hex(path, xxh3, &bytes);
-        if (status == ADELE_OK)
-            status = output_manifest_set(manifest, name, bytes, xxh3);
+        TRY(hash_file_hex(path, xxh3, &bytes));
+        TRY(output_manifest_set(manifest, name, bytes, xxh3));
     } else {
         output_manifest_drop(manifest, name);
     }
-    memory_free(path);
-    return status;
+    return ADELE_OK;
 }
 
 // The manifest is read again, because another process may have written into the same folder
 // meanwhile.
 static adele_status record_files(const struct output *output) {
-    struct output_manifest manifest;
-    adele_status status;
+    CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
     if (output->is_synced_at_end)
         TRY(file_sync_all(output->folder));
     TRY(output_manifest_read(output->folder, &manifest));
     for (int i = 0; i < output->files.n; i++) {
         if (output->on_file)
             output->on_file(output->context);
-        TRY_GOTO(record_file(output, output->files.names[i], &manifest), done);
+        TRY(record_file(output, output->files.names[i], &manifest));
     }
-    TRY_GOTO(output_manifest_write(output->folder, &manifest), done);
-done:
-    output_manifest_deinit(&manifest);
-    return status;
+    return output_manifest_write(output->folder, &manifest);
 }
 
 adele_status output_end(struct output *output, adele_status status) {

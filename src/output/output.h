@@ -10,6 +10,7 @@
 #ifndef ADELE_OUTPUT_OUTPUT_H
 #define ADELE_OUTPUT_OUTPUT_H
 
+#include "base/memory.h"
 #include "output/output_guard.h"
 
 struct output;
@@ -17,6 +18,7 @@ struct output;
 ADELE_MUST_CHECK adele_status output_create(const char *folder, bool is_overwriting,
                                             struct output **out);
 void output_destroy(struct output *output);             // NULL is legal
+OWNER(output_destroy, struct output)
 const char *output_folder(const struct output *output); // borrowed
 // The guarded folders; borrowed from the output.
 struct output_guard *output_guard(struct output *output);

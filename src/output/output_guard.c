@@ -61,13 +61,9 @@ adele_status output_guard_add_run(struct output_guard *guard, const char *folder
 }
 
 static adele_status add_below(struct output_guard *guard, const char *root, const char *name) {
-    char *path = file_join(root, name);
+    OWNED char *path = file_join(root, name);
     TRY(CHECK_MEMORY(path));
-    adele_status status = ADELE_OK;
-    if (file_is_directory(path))
-        status = add(guard, path, "a folder of the data set", false);
-    memory_free(path);
-    return status;
+    return file_is_directory(path) ? add(guard, path, "a folder of the data set", false) : ADELE_OK;
 }
 
 // A folder inside the data set may be a bind mount of another one, so every folder is listed.
@@ -225,11 +221,9 @@ static adele_status check_chain(const struct output_guard *guard, const char *sh
 }
 
 adele_status output_guard_check(const struct output_guard *guard, const char *path) {
-    char *folder = path_folder(path);
+    OWNED char *folder = path_folder(path);
     TRY(CHECK_MEMORY(folder));
-    adele_status status = check_chain(guard, path, folder, file_base_name(path));
-    memory_free(folder);
-    return status;
+    return check_chain(guard, path, folder, file_base_name(path));
 }
 
 adele_status output_guard_check_folder(const struct output_guard *guard, const char *folder) {

@@ -144,9 +144,7 @@ static adele_status write_file(const char *path, const struct output_manifest *m
 }
 
 adele_status output_manifest_write(const char *folder, const struct output_manifest *manifest) {
-    char *path = file_join(folder, OUTPUT_MANIFEST_NAME);
+    OWNED char *path = file_join(folder, OUTPUT_MANIFEST_NAME);
     TRY(CHECK_MEMORY(path));
-    adele_status status = manifest->n > 0 ? write_file(path, manifest) : file_remove_tree(path);
-    memory_free(path);
-    return status;
+    return manifest->n > 0 ? write_file(path, manifest) : file_remove_tree(path);
 }

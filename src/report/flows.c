@@ -88,11 +88,9 @@ static adele_status read_correction(const char *path, const cJSON *json, struct 
 }
 
 static adele_status load_file(const char *path, struct corrections *out) {
-    cJSON *json = NULL;
+    OWNED_BY(cJSON_Delete) cJSON *json = NULL;
     TRY(json_read(path, &json));
-    adele_status status = read_correction(path, json, out);
-    cJSON_Delete(json);
-    return status;
+    return read_correction(path, json, out);
 }
 
 // ---- all of them --------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ static adele_status add_difference(struct page *page, const struct examples *siz
     if (before == NULL || after == NULL)
         return ADELE_OK;
     size_t n = (size_t)size->width * (size_t)size->height;
-    uint8_t *difference = NULL;
+    OWNED uint8_t *difference = NULL;
     TRY(ALLOCATE(&difference, n));
     for (size_t i = 0; i < n; i++) {
         // An ignored pixel says nothing that a prediction could contradict.
@@ -197,35 +197,27 @@ static adele_status add_difference(struct page *page, const struct examples *siz
     }
     uint32_t colours[UINT8_MAX + 1];
     fill_colours(truth != NULL, colours);
-    adele_status status;
-    TRY_GOTO(begin_panel(page, size, "difference"), done);
-    TRY_GOTO(html_printf(html, "><img alt=\"difference of %s\" src=\"", name), done);
-    TRY_GOTO(add_overlay(html, size, difference, colours), done);
-    status = buffer_printf(html,
-                           "\"></div><figcaption>difference<span class=\"small\">%s%s</span>"
-                           "</figcaption></figure>\n",
-                           what, is_empty(size, difference) ? ": none" : "");
-done:
-    memory_free(difference);
-    return status;
+    TRY(begin_panel(page, size, "difference"));
+    TRY(html_printf(html, "><img alt=\"difference of %s\" src=\"", name));
+    TRY(add_overlay(html, size, difference, colours));
+    return buffer_printf(html,
+                         "\"></div><figcaption>difference<span class=\"small\">%s%s</span>"
+                         "</figcaption></figure>\n",
+                         what, is_empty(size, difference) ? ": none" : "");
 }
 
 adele_status page_picture_style(struct page *page, const struct examples *size,
                                 const struct example *example) {
-    struct buffer jpeg = {0};
+    CLEANUP(buffer_deinit) struct buffer jpeg = {0};
     const struct image image = {.width = size->width,
                                 .height = size->height,
                                 .n_channels = 3,
                                 .n_bits = 8,
                                 .pixels = example->rgb};
-    adele_status status;
-    TRY_GOTO(image_encode_jpeg(&image, JPEG_QUALITY, &jpeg), done);
-    TRY_GOTO(buffer_text(&page->html, " style=\"--picture:url("), done);
-    TRY_GOTO(html_data_uri(&page->html, "image/jpeg", jpeg.data, jpeg.n_bytes), done);
-    status = buffer_text(&page->html, ")\"");
-done:
-    buffer_deinit(&jpeg);
-    return status;
+    TRY(image_encode_jpeg(&image, JPEG_QUALITY, &jpeg));
+    TRY(buffer_text(&page->html, " style=\"--picture:url("));
+    TRY(html_data_uri(&page->html, "image/jpeg", jpeg.data, jpeg.n_bytes));
+    return buffer_text(&page->html, ")\"");
 }
 
 adele_status page_panels(struct page *page, const struct examples *size,

@@ -148,26 +148,19 @@ static adele_status add_each(struct page *page, const struct corrections *correc
 }
 
 static adele_status add_flows(struct page *page, const struct report_run *run) {
-    struct corrections corrections;
+    CLEANUP(corrections_deinit) struct corrections corrections = {0};
     TRY(corrections_load(run, &corrections));
-    adele_status status = ADELE_OK;
-    if (corrections.n == 0) {
-        status = html_absent(&page->html, run->name,
-                             "from which class to which is not known: no labels/epoch_NNNN.json in "
-                             "the run folder (earlier versions wrote none).");
-        goto done;
-    }
-    TRY_GOTO(buffer_text(&page->html,
-                         "<h4>All corrections together</h4>\n<p class=\"soft\">Pixels of the "
-                         "training labels at the size of the training, by class before (rows) and "
-                         "after; adele labels counts those of the label files. A pixel that two "
-                         "corrections changed counts twice.</p>\n"),
-             done);
-    TRY_GOTO(add_table(page, &corrections, &corrections.total), done);
-    status = add_each(page, &corrections);
-done:
-    corrections_deinit(&corrections);
-    return status;
+    if (corrections.n == 0)
+        return html_absent(&page->html, run->name,
+                           "from which class to which is not known: no labels/epoch_NNNN.json in "
+                           "the run folder (earlier versions wrote none).");
+    TRY(buffer_text(&page->html,
+                    "<h4>All corrections together</h4>\n<p class=\"soft\">Pixels of the "
+                    "training labels at the size of the training, by class before (rows) and "
+                    "after; adele labels counts those of the label files. A pixel that two "
+                    "corrections changed counts twice.</p>\n"));
+    TRY(add_table(page, &corrections, &corrections.total));
+    return add_each(page, &corrections);
 }
 
 static adele_status add_no_changes(struct page *page, const struct report_run *run) {

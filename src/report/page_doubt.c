@@ -21,16 +21,14 @@
 
 static adele_status load_picture(const char *folder, const char *prefix, const char *what,
                                  struct image *out) {
-    char *path = memory_printf("%s/%s_%s.png", folder, prefix, what);
+    OWNED char *path = memory_printf("%s/%s_%s.png", folder, prefix, what);
     TRY(CHECK_MEMORY(path));
     bool is_label = strcmp(what, "image") != 0;
-    adele_status status =
-        is_label ? image_load_label(path, MEMORY, out) : image_load(path, MEMORY, out);
-    if (status == ADELE_OK && out->n_bits != 8)
-        status = FAIL(ADELE_FORMAT, "Run adele audit again.", "%s: %d bits a channel, not 8", path,
-                      out->n_bits);
-    memory_free(path);
-    return status;
+    TRY(is_label ? image_load_label(path, MEMORY, out) : image_load(path, MEMORY, out));
+    if (out->n_bits != 8)
+        return FAIL(ADELE_FORMAT, "Run adele audit again.", "%s: %d bits a channel, not 8", path,
+                    out->n_bits);
+    return ADELE_OK;
 }
 
 static void shrink(const struct image *image, int factor, const struct examples *size, int n_out,
@@ -165,14 +163,10 @@ static adele_status add_cases(struct page *page, const struct report_run *run, c
 
 static adele_status add_run(struct page *page, const struct report_run *run, const char *folder,
                             const char *path) {
-    struct csv csv = {0};
-    adele_status status;
-    TRY_GOTO(csv_open(path, &csv), done);
-    TRY_GOTO(page_run_heading(page, run), done);
-    status = add_cases(page, run, folder, &csv);
-done:
-    csv_close(&csv);
-    return status;
+    CLEANUP(csv_close) struct csv csv = {0};
+    TRY(csv_open(path, &csv));
+    TRY(page_run_heading(page, run));
+    return add_cases(page, run, folder, &csv);
 }
 
 static adele_status find_and_add(struct page *page, const struct report_run *run) {

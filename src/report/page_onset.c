@@ -4,6 +4,7 @@
 #include "report/page.h"
 
 #include "base/fail.h"
+#include "base/memory.h"
 #include "report/class_correction.h"
 #include "report/curves.h"
 #include "report/html.h"
@@ -92,16 +93,12 @@ static adele_status add_curves(struct page *page, const struct report_run *run,
 }
 
 static adele_status add_run(struct page *page, const struct report_run *run) {
-    struct category_curves curves;
+    CLEANUP(category_curves_deinit) struct category_curves curves = {0};
     if (run->onset == NULL)
         return html_absent(&page->html, run->name, "no onset.json in the run folder.");
     TRY(category_curves_load(run, &curves));
-    adele_status status = ADELE_OK;
-    TRY_GOTO(page_run_heading(page, run), done);
-    status = add_curves(page, run, &curves);
-done:
-    category_curves_deinit(&curves);
-    return status;
+    TRY(page_run_heading(page, run));
+    return add_curves(page, run, &curves);
 }
 
 adele_status page_onset(struct page *page) {

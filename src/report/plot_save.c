@@ -126,43 +126,34 @@ end:
 
 static adele_status save_as(const char *folder, const char *stem, const char *extension,
                             cairo_status_t result, const struct buffer *bytes) {
-    char *path = memory_printf("%s/%s.%s", folder, stem, extension);
+    OWNED char *path = memory_printf("%s/%s.%s", folder, stem, extension);
     TRY(CHECK_MEMORY(path));
-    adele_status status;
     if (result == CAIRO_STATUS_SUCCESS)
-        status = file_write(path, bytes->data, bytes->n_bytes);
+        TRY(file_write(path, bytes->data, bytes->n_bytes));
     else
-        status = FAIL(result == CAIRO_STATUS_NO_MEMORY || result == CAIRO_STATUS_WRITE_ERROR
-                          ? ADELE_NO_MEMORY
-                          : ADELE_DATA,
-                      "Close other programs, and check the space on the disk.",
-                      "%s: cannot draw: %s", path, cairo_status_to_string(result));
-    memory_free(path);
-    return status;
+        return FAIL(result == CAIRO_STATUS_NO_MEMORY || result == CAIRO_STATUS_WRITE_ERROR
+                        ? ADELE_NO_MEMORY
+                        : ADELE_DATA,
+                    "Close other programs, and check the space on the disk.", "%s: cannot draw: %s",
+                    path, cairo_status_to_string(result));
+    return ADELE_OK;
 }
 
 static adele_status save_png(const char *folder, const char *stem, int width, int height,
                              plot_draw draw, const void *context) {
-    struct buffer bytes = {0};
+    CLEANUP(buffer_deinit) struct buffer bytes = {0};
     cairo_status_t result = render_png(width, height, draw, context, &bytes);
-    adele_status status = save_as(folder, stem, "png", result, &bytes);
-    buffer_deinit(&bytes);
-    return status;
+    return save_as(folder, stem, "png", result, &bytes);
 }
 
 static adele_status save_svg(const char *folder, const char *stem, int width, int height,
                              plot_draw draw, const void *context) {
-    struct buffer bytes = {0};
-    struct buffer named = {0};
-    adele_status status = ADELE_OK;
+    CLEANUP(buffer_deinit) struct buffer bytes = {0};
+    CLEANUP(buffer_deinit) struct buffer named = {0};
     cairo_status_t result = render_svg(width, height, draw, context, &bytes);
     if (result == CAIRO_STATUS_SUCCESS)
-        TRY_GOTO(rewrite_names(&bytes, &named), end);
-    TRY_GOTO(save_as(folder, stem, "svg", result, &named), end);
-end:
-    buffer_deinit(&bytes);
-    buffer_deinit(&named);
-    return status;
+        TRY(rewrite_names(&bytes, &named));
+    return save_as(folder, stem, "svg", result, &named);
 }
 
 adele_status plot_save(const char *folder, const char *stem, int width, int height, plot_draw draw,

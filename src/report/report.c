@@ -51,11 +51,9 @@ typedef adele_status (*run_figure)(const struct report_run *run, const char *fol
 
 static adele_status write_figure(const struct report_run *run, const char *folder,
                                  const char *suffix, run_figure figure) {
-    char *stem = memory_printf("%s_%s", run->name, suffix);
+    OWNED char *stem = memory_printf("%s_%s", run->name, suffix);
     TRY(CHECK_MEMORY(stem));
-    adele_status status = figure(run, folder, stem);
-    memory_free(stem);
-    return status;
+    return figure(run, folder, stem);
 }
 
 static adele_status add_picture(struct output *output, const char *run, const char *name) {

@@ -237,14 +237,10 @@ static adele_status add_csv(int n_runs, const struct report_summary *summaries,
 
 adele_status table_write(int n_runs, const struct report_run *runs,
                          const struct report_summary *summaries, const char *folder) {
-    struct buffer text = {0};
-    adele_status status = ADELE_OK;
-    TRY_GOTO(add_markdown(n_runs, runs, summaries, &text), end);
-    TRY_GOTO(buffer_save(&text, folder, "table.md"), end);
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(add_markdown(n_runs, runs, summaries, &text));
+    TRY(buffer_save(&text, folder, "table.md"));
     buffer_clear(&text);
-    TRY_GOTO(add_csv(n_runs, summaries, &text), end);
-    TRY_GOTO(buffer_save(&text, folder, "table.csv"), end);
-end:
-    buffer_deinit(&text);
-    return status;
+    TRY(add_csv(n_runs, summaries, &text));
+    return buffer_save(&text, folder, "table.csv");
 }

@@ -12,14 +12,11 @@
 #include <unistd.h>
 
 static adele_status check_place(const struct config *config, const char *run_folder) {
-    struct output_guard guard = {0};
-    adele_status status = run_folder_guard_data(config, &guard);
-    if (status == ADELE_OK) // files of an earlier attempt may look like a run
-        status = output_guard_add_run(&guard, run_folder);
-    if (status == ADELE_OK)
-        status = output_guard_check_folder(&guard, run_folder);
-    output_guard_deinit(&guard);
-    return status;
+    CLEANUP(output_guard_deinit) struct output_guard guard = {0};
+    TRY(run_folder_guard_data(config, &guard));
+    // files of an earlier attempt may look like a run
+    TRY(output_guard_add_run(&guard, run_folder));
+    return output_guard_check_folder(&guard, run_folder);
 }
 
 // Files of an earlier attempt are in the manifest; others are not of a run.
@@ -67,20 +64,15 @@ static adele_status check_folder(const struct config *config, const char *run_fo
 adele_status run_folder_claim(const struct config *config, const char *run_folder,
                               bool is_resuming) {
     bool has_run = false;
-    struct output_manifest manifest = {0};
-    adele_status status = check_folder(config, run_folder, is_resuming, &has_run, &manifest);
-    if (status == ADELE_OK && !has_run)
-        status = list_names(run_folder, &manifest);
-    output_manifest_deinit(&manifest);
-    return status;
+    CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
+    TRY(check_folder(config, run_folder, is_resuming, &has_run, &manifest));
+    return !has_run ? list_names(run_folder, &manifest) : ADELE_OK;
 }
 
 adele_status run_folder_check_new(const struct config *config, const char *run_folder) {
     bool has_run = false;
-    struct output_manifest manifest = {0};
-    adele_status status = check_folder(config, run_folder, false, &has_run, &manifest);
-    output_manifest_deinit(&manifest);
-    return status;
+    CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
+    return check_folder(config, run_folder, false, &has_run, &manifest);
 }
 
 // ---- resuming -----------------------------------------------------------------------------------
@@ -89,28 +81,26 @@ adele_status run_folder_check_new(const struct config *config, const char *run_f
 
 // Also a run that ended before its first checkpoint.
 static adele_status holds_run(const char *run_folder, bool *out) {
-    struct output_manifest manifest = {0};
+    CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
     TRY(run_folder_has_checkpoint(run_folder, out));
     if (*out)
         return ADELE_OK;
-    adele_status status = output_manifest_read(run_folder, &manifest);
+    TRY(output_manifest_read(run_folder, &manifest));
     *out = output_manifest_find(&manifest, output_run_names[0]) != NULL;
-    output_manifest_deinit(&manifest);
-    return status;
+    return ADELE_OK;
 }
 
 // "Runs beside it: first, second. " of the runs in the same folder; "" where it has none.
 static adele_status list_runs(const char *parent, char *out, size_t size) {
-    struct file_list list;
-    adele_status status = ADELE_OK;
+    CLEANUP(file_list_deinit) struct file_list list = {0};
     size_t used = 0;
     int n = 0;
     TRY(file_list_directory(parent, &list));
-    for (int i = 0; i < list.n && status == ADELE_OK && n <= MAX_NEIGHBOURS; i++) {
+    for (int i = 0; i < list.n && n <= MAX_NEIGHBOURS; i++) {
         bool is_run = false;
-        char *path = file_join(parent, list.names[i]);
-        status = CHECK_MEMORY(path);
-        if (status == ADELE_OK && run_folder_has_checkpoint(path, &is_run) == ADELE_OK && is_run &&
+        OWNED char *path = file_join(parent, list.names[i]);
+        TRY(CHECK_MEMORY(path));
+        if (run_folder_has_checkpoint(path, &is_run) == ADELE_OK && is_run &&
             used + strlen(list.names[i]) + 24 < size)
             used += (size_t)snprintf(out + used, size - used, "%s%s",
                                      n == 0                ? "Runs beside it: "
@@ -118,12 +108,10 @@ static adele_status list_runs(const char *parent, char *out, size_t size) {
                                                            : ", ",
                                      n == MAX_NEIGHBOURS ? "" : list.names[i]);
         n += is_run;
-        memory_free(path);
     }
     if (n > 0)
         (void)snprintf(out + used, size - used, ". ");
-    file_list_deinit(&list);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status fail_not_resumable(const char *run_folder) {

@@ -68,27 +68,21 @@ static adele_status find_generation(const struct label_export *wanted, int epoch
 // The best checkpoint holds the network alone; its labels are those of the last correction until
 // its epoch.
 static adele_status find_best(const struct label_export *wanted, struct label_source *out) {
-    struct generation_list list = {0};
+    CLEANUP(generation_list_deinit) struct generation_list list = {0};
     struct checkpoint_model model;
-    struct safetensors *file = NULL;
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
     int found = -1;
-    char *best = file_join(wanted->run_folder, "checkpoints/best.safetensors");
+    OWNED char *best = file_join(wanted->run_folder, "checkpoints/best.safetensors");
     TRY(CHECK_MEMORY(best));
-    adele_status status;
-    TRY_GOTO(safetensors_open(best, &file), done);
-    TRY_GOTO(checkpoint_read_model(file, &model), done);
-    TRY_GOTO(manifest_read(wanted->run_folder, &list), done);
+    TRY(safetensors_open(best, &file));
+    TRY(checkpoint_read_model(file, &model));
+    TRY(manifest_read(wanted->run_folder, &list));
     for (int i = 0; i < list.n && list.items[i].epoch <= model.epoch; i++)
         found = list.items[i].epoch;
-    status = found >= 0 ? find_generation(wanted, found, out)
-                        : FAIL(ADELE_DATA, "Until then the labels are the data set's own.",
-                               "%s is of epoch %d, until which no label had been corrected", best,
-                               model.epoch);
-done:
-    generation_list_deinit(&list);
-    safetensors_close(file);
-    memory_free(best);
-    return status;
+    return found >= 0 ? find_generation(wanted, found, out)
+                      : FAIL(ADELE_DATA, "Until then the labels are the data set's own.",
+                             "%s is of epoch %d, until which no label had been corrected", best,
+                             model.epoch);
 }
 
 static adele_status find_labels(const struct label_export *wanted, struct label_source *out) {
@@ -118,21 +112,18 @@ static adele_status check_labels(const struct safetensors_entry *entry, const ch
 // A generation is compared with the manifest before its labels are used.
 static adele_status open_generation(const char *run_folder, const char *path, int epoch,
                                     struct safetensors **out) {
-    struct generation_list list = {0};
+    CLEANUP(generation_list_deinit) struct generation_list list = {0};
     struct generation found;
-    adele_status status;
-    TRY_GOTO(manifest_read(run_folder, &list), done);
+    TRY(manifest_read(run_folder, &list));
     const struct generation *listed = generation_list_find(&list, epoch);
-    TRY_GOTO(generation_open(path, epoch, listed, out, &found), done);
+    TRY(generation_open(path, epoch, listed, out, &found));
     if (!listed || !generation_same(&found, listed))
-        status = FAIL(ADELE_FORMAT, "Continue the run with --resume: it writes the manifest again.",
-                      "%s: labels of XXH3 %s, %lld pixels changed; labels/manifest.json says %s, "
-                      "%lld",
-                      path, found.xxh3, found.n_changed, listed ? listed->xxh3 : "nothing of it",
-                      listed ? listed->n_changed : -1);
-done:
-    generation_list_deinit(&list);
-    return status;
+        return FAIL(ADELE_FORMAT, "Continue the run with --resume: it writes the manifest again.",
+                    "%s: labels of XXH3 %s, %lld pixels changed; labels/manifest.json says %s, "
+                    "%lld",
+                    path, found.xxh3, found.n_changed, listed ? listed->xxh3 : "nothing of it",
+                    listed ? listed->n_changed : -1);
+    return ADELE_OK;
 }
 
 static adele_status open_labels(const char *run_folder, struct label_source *source,

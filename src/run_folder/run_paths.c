@@ -46,11 +46,9 @@ adele_status run_paths_write(const char *run_folder, const struct config *config
 // *out is NULL for an early run, which has no such file.
 static adele_status read_paths(const char *run_folder, cJSON **out) {
     *out = NULL;
-    char *file = file_join(run_folder, "paths.json");
+    OWNED char *file = file_join(run_folder, "paths.json");
     TRY(CHECK_MEMORY(file));
-    adele_status status = file_exists(file) ? json_read(file, out) : ADELE_OK;
-    memory_free(file);
-    return status;
+    return file_exists(file) ? json_read(file, out) : ADELE_OK;
 }
 
 // The absolute path, if the run was given the same text; NULL: not known.
@@ -93,30 +91,24 @@ static adele_status move_with_data(const cJSON *json, const struct config_path *
         rest = below(*path->text, given_root);
     if (!rest)
         return resolve(json, path);
-    char *moved = memory_printf("%s%s", data, rest);
+    OWNED char *moved = memory_printf("%s%s", data, rest);
     TRY(CHECK_MEMORY(moved));
-    adele_status status = file_exists(moved) ? set_text(path->text, moved) : resolve(json, path);
-    memory_free(moved);
-    return status;
+    return file_exists(moved) ? set_text(path->text, moved) : resolve(json, path);
 }
 
 adele_status run_paths_resolve(const char *run_folder, const char *data, struct config *config) {
     struct config_path paths[CONFIG_N_PATHS];
     config_list_paths(config, paths);
-    cJSON *json = NULL;
+    OWNED_BY(cJSON_Delete) cJSON *json = NULL;
     TRY(read_paths(run_folder, &json));
     const char *old_root = absolute_of(json, paths[0].key, config->data.root);
-    adele_status status = ADELE_OK;
-    for (int i = data ? 1 : 0; i < CONFIG_N_PATHS && status == ADELE_OK; i++) {
+    for (int i = data ? 1 : 0; i < CONFIG_N_PATHS; i++) {
         if (!*paths[i].text)
             continue;
-        status = data ? move_with_data(json, &paths[i], old_root, config->data.root, data)
-                      : resolve(json, &paths[i]);
+        TRY(data ? move_with_data(json, &paths[i], old_root, config->data.root, data)
+                 : resolve(json, &paths[i]));
     }
-    if (status == ADELE_OK && data)
-        status = set_text(&config->data.root, data);
-    cJSON_Delete(json);
-    return status;
+    return data ? set_text(&config->data.root, data) : ADELE_OK;
 }
 
 adele_status run_paths_warn(const char *run_folder, const struct config *config) {

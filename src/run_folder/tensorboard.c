@@ -2,6 +2,7 @@
 #include "run_folder/tensorboard.h"
 
 #include "base/fail.h"
+#include "base/memory.h"
 
 #include <float.h>
 #include <math.h>
@@ -78,14 +79,10 @@ static adele_status add_wall_time(struct buffer *event, double wall_time) {
 
 adele_status tensorboard_add_version(struct buffer *file, double wall_time) {
     static const char version[] = "brain.Event:2";
-    struct buffer event = {0};
-    adele_status status = ADELE_OK;
-    TRY_GOTO(add_wall_time(&event, wall_time), end);
-    TRY_GOTO(add_bytes(&event, 3, version, sizeof version - 1), end);
-    TRY_GOTO(add_record(file, &event), end);
-end:
-    buffer_deinit(&event);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer event = {0};
+    TRY(add_wall_time(&event, wall_time));
+    TRY(add_bytes(&event, 3, version, sizeof version - 1));
+    return add_record(file, &event);
 }
 
 static uint32_t float_bits(double value) {
@@ -99,29 +96,21 @@ static uint32_t float_bits(double value) {
 }
 
 adele_status tensorboard_add_scalar(struct buffer *summary, const char *tag, double value) {
-    struct buffer scalar = {0};
-    adele_status status = ADELE_OK;
-    TRY_GOTO(add_bytes(&scalar, 1, tag, strlen(tag)), end);
-    TRY_GOTO(add_key(&scalar, 2, WIRE_32_BITS), end);
-    TRY_GOTO(add_little_endian(&scalar, float_bits(value), 4), end);
-    TRY_GOTO(add_bytes(summary, 1, scalar.data, scalar.n_bytes), end);
-end:
-    buffer_deinit(&scalar);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer scalar = {0};
+    TRY(add_bytes(&scalar, 1, tag, strlen(tag)));
+    TRY(add_key(&scalar, 2, WIRE_32_BITS));
+    TRY(add_little_endian(&scalar, float_bits(value), 4));
+    return add_bytes(summary, 1, scalar.data, scalar.n_bytes);
 }
 
 adele_status tensorboard_add_event(struct buffer *file, double wall_time, int64_t step,
                                    const struct buffer *summary) {
-    struct buffer event = {0};
-    adele_status status = ADELE_OK;
-    TRY_GOTO(add_wall_time(&event, wall_time), end);
-    TRY_GOTO(add_key(&event, 2, WIRE_VARINT), end);
-    TRY_GOTO(add_varint(&event, (uint64_t)step), end);
-    TRY_GOTO(add_bytes(&event, 5, summary->data, summary->n_bytes), end);
-    TRY_GOTO(add_record(file, &event), end);
-end:
-    buffer_deinit(&event);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer event = {0};
+    TRY(add_wall_time(&event, wall_time));
+    TRY(add_key(&event, 2, WIRE_VARINT));
+    TRY(add_varint(&event, (uint64_t)step));
+    TRY(add_bytes(&event, 5, summary->data, summary->n_bytes));
+    return add_record(file, &event);
 }
 
 // ---- reading ------------------------------------------------------------------------------------

@@ -104,21 +104,16 @@ static int boundary_width(const struct grid *grid) {
 
 static adele_status score_shape(const struct grid *grid, struct box box, const uint8_t *prediction,
                                 const uint8_t *labels, int class, struct class_score *score) {
-    struct class_masks masks;
+    CLEANUP(masks_deinit) struct class_masks masks = {0};
     struct surface_distance distance;
-    adele_status status;
     box_widen(&box, grid);
-    TRY_GOTO(masks_init(&masks, grid, &box, prediction, labels, class), done);
-    TRY_GOTO(surface_distance(masks.labelled, masks.predicted, &masks.grid, &distance), done);
+    TRY(masks_init(&masks, grid, &box, prediction, labels, class));
+    TRY(surface_distance(masks.labelled, masks.predicted, &masks.grid, &distance));
     score->measures[SCORE_hd95] = distance.hd95;
     score->measures[SCORE_assd] = distance.mean;
-    TRY_GOTO(boundary_iou(masks.labelled, masks.predicted, &masks.grid, boundary_width(grid),
-                          &score->measures[SCORE_boundary_iou]),
-             done);
-    status = lesions_count(masks.labelled, masks.predicted, &masks.grid, &score->lesions);
-done:
-    masks_deinit(&masks);
-    return status;
+    TRY(boundary_iou(masks.labelled, masks.predicted, &masks.grid, boundary_width(grid),
+                     &score->measures[SCORE_boundary_iou]));
+    return lesions_count(masks.labelled, masks.predicted, &masks.grid, &score->lesions);
 }
 
 static adele_status score_class(const struct grid *grid, const struct box *box,
@@ -136,7 +131,7 @@ static adele_status score_class(const struct grid *grid, const struct box *box,
 
 adele_status score_case_compute(const struct grid *grid, const uint8_t *prediction,
                                 const uint8_t *labels, int n_categories, struct class_score *out) {
-    struct box *boxes = NULL;
+    OWNED struct box *boxes = NULL;
     TRY(ALLOCATE(&boxes, n_categories));
     for (int c = 0; c < n_categories; c++) {
         out[c] = (struct class_score){0};
@@ -144,9 +139,7 @@ adele_status score_case_compute(const struct grid *grid, const uint8_t *predicti
             boxes[c].low[k] = grid->n[k]; // nothing yet
     }
     count_voxels(grid, prediction, labels, n_categories, out, boxes);
-    adele_status status = ADELE_OK;
-    for (int c = 0; c < n_categories && status == ADELE_OK; c++)
-        status = score_class(grid, &boxes[c], prediction, labels, c, &out[c]);
-    memory_free(boxes);
-    return status;
+    for (int c = 0; c < n_categories; c++)
+        TRY(score_class(grid, &boxes[c], prediction, labels, c, &out[c]));
+    return ADELE_OK;
 }

@@ -77,13 +77,11 @@ double case_scores_value(const struct case_scores *scores, int i, int c, enum sc
 
 adele_status case_scores_statistic(const struct case_scores *scores, int c, enum score_measure m,
                                    struct statistic *out) {
-    double *values = NULL;
+    OWNED double *values = NULL;
     TRY(ALLOCATE(&values, (size_t)scores->n_cases + 1));
     for (int i = 0; i < scores->n_cases; i++)
         values[i] = case_scores_value(scores, i, c, m);
-    adele_status status = statistic_compute(values, scores->n_cases, out);
-    memory_free(values);
-    return status;
+    return statistic_compute(values, scores->n_cases, out);
 }
 
 struct lesion_counts case_scores_lesions(const struct case_scores *scores, int c) {

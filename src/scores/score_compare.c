@@ -120,7 +120,8 @@ done:
 adele_status score_difference(const struct case_scores *a, const struct case_scores *b,
                               const int *match, int c, enum score_measure m,
                               struct score_difference *out) {
-    double *differences = NULL, sums[2] = {0.0, 0.0};
+    OWNED double *differences = NULL;
+    double sums[2] = {0.0, 0.0};
     int n = 0;
     TRY(ALLOCATE(&differences, (size_t)a->n_cases + 1));
     for (int i = 0; i < a->n_cases; i++) {
@@ -133,7 +134,5 @@ adele_status score_difference(const struct case_scores *a, const struct case_sco
     }
     out->mean_a = n > 0 ? sums[0] / n : NAN;
     out->mean_b = n > 0 ? sums[1] / n : NAN;
-    adele_status status = statistic_compute(differences, n, &out->b_minus_a);
-    memory_free(differences);
-    return status;
+    return statistic_compute(differences, n, &out->b_minus_a);
 }

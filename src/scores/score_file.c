@@ -68,12 +68,9 @@ static adele_status add_rows(struct buffer *out, const struct case_scores *score
 }
 
 adele_status case_scores_write(const char *path, const struct case_scores *scores) {
-    struct buffer text = {0};
-    adele_status status = add_rows(&text, scores);
-    if (status == ADELE_OK)
-        status = file_write(path, text.data, text.n_bytes);
-    buffer_deinit(&text);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(add_rows(&text, scores));
+    return file_write(path, text.data, text.n_bytes);
 }
 
 // ---- reading ------------------------------------------------------------------------------------

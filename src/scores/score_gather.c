@@ -52,17 +52,12 @@ static adele_status take_scores(struct case_scores *scores, int n_cases, const c
 }
 
 adele_status case_scores_gather(struct ranks *ranks, struct case_scores *scores) {
-    struct class_score *classes = NULL;
-    char *names = NULL;
+    OWNED struct class_score *classes = NULL;
+    OWNED char *names = NULL;
     int n_cases = 0;
-    adele_status status;
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
-    TRY_GOTO(gather_class_scores(ranks, scores, &classes, &n_cases), done);
-    TRY_GOTO(gather_score_names(ranks, scores, &names), done);
-    status = take_scores(scores, n_cases, names, classes);
-done:
-    memory_free(classes);
-    memory_free(names);
-    return status;
+    TRY(gather_class_scores(ranks, scores, &classes, &n_cases));
+    TRY(gather_score_names(ranks, scores, &names));
+    return take_scores(scores, n_cases, names, classes);
 }

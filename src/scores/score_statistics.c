@@ -54,20 +54,16 @@ static adele_status bootstrap(const double *values, int n, double *low, double *
 }
 
 adele_status statistic_compute(const double *values, int n, struct statistic *out) {
-    double *sorted = NULL;
+    OWNED double *sorted = NULL;
     *out = (struct statistic){0, NAN, NAN, NAN, NAN};
     TRY(ALLOCATE(&sorted, (size_t)n + 1));
     for (int i = 0; i < n; i++)
         if (!isnan(values[i]))
             sorted[out->n++] = values[i];
     qsort(sorted, (size_t)out->n, sizeof *sorted, compare_doubles);
-    adele_status status = ADELE_OK;
     if (out->n > 0) {
         out->mean = mean_of(sorted, out->n);
         out->median = percentile_of(sorted, out->n, 0.5);
     }
-    if (out->n > 1)
-        status = bootstrap(sorted, out->n, &out->low, &out->high);
-    memory_free(sorted);
-    return status;
+    return out->n > 1 ? bootstrap(sorted, out->n, &out->low, &out->high) : ADELE_OK;
 }

@@ -140,14 +140,12 @@ static adele_status read_scores(const char *path, struct case_scores *out) {
     if (!file_is_directory(path))
         return case_scores_read(path, out);
     char hint[512];
-    char *file = file_join(path, "scores.csv");
+    OWNED char *file = file_join(path, "scores.csv");
     TRY(CHECK_MEMORY(file));
     (void)snprintf(hint, sizeof hint, "Write it: adele evaluate %.200s --csv %.200s/scores.csv",
                    path, path);
-    adele_status status = file_exists(file) ? case_scores_read(file, out)
-                                            : FAIL(ADELE_IO, hint, "%s: not there", file);
-    memory_free(file);
-    return status;
+    return file_exists(file) ? case_scores_read(file, out)
+                             : FAIL(ADELE_IO, hint, "%s: not there", file);
 }
 
 static adele_status compare_class(const struct case_scores sides[2], const int *match, int c,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "base/fail.h"
 #include "base/memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <cmocka.h>
@@ -167,6 +169,42 @@ static void check_memory_reports_a_null_pointer(void **state) {
     assert_string_equal(adele_error_message(), "cannot allocate memory");
 }
 
+static int n_freed;
+
+static void count_freed(int *value) {
+    n_freed += *value;
+}
+
+static void count_pointer(int *value) {
+    n_freed += *value;
+}
+OWNER(count_pointer, int)
+
+static adele_status leave_early(bool is_early) {
+    int ten = 10;
+    CLEANUP(count_freed) int one = 1;
+    OWNED_BY(count_pointer) int *pointer = &ten;
+    OWNED char *text = NULL;
+    TRY(ALLOCATE(&text, 100));
+    if (is_early)
+        TRY(ADELE_DATA);
+    one += 100;
+    return ADELE_OK;
+}
+
+// The sanitizers see whether `text` is.
+static void owned_variables_are_freed_where_their_scope_ends(void **state) {
+    (void)state;
+    n_freed = 0;
+    assert_int_equal(leave_early(true), ADELE_DATA);
+    assert_int_equal(n_freed, 11);
+    n_freed = 0;
+    assert_int_equal(leave_early(false), ADELE_OK);
+    assert_int_equal(n_freed, 111);
+    memory_fail_at(0);
+    assert_int_equal(leave_early(false), ADELE_NO_MEMORY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join_lines),
@@ -178,6 +216,7 @@ int main(void) {
         cmocka_unit_test(allocate_zeroes_and_reports_its_failure),
         cmocka_unit_test(grow_keeps_the_elements),
         cmocka_unit_test(check_memory_reports_a_null_pointer),
+        cmocka_unit_test(owned_variables_are_freed_where_their_scope_ends),
         cmocka_unit_test(test_the_chosen_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
