@@ -166,12 +166,6 @@ ADELE_MUST_CHECK adele_status config_to_yaml(const struct config *config, char *
 // ", ", into `out`; "" with another method.
 ADELE_MUST_CHECK adele_status config_ignored_keys(const struct config *config, char *out,
                                                   size_t out_bytes);
-// configs/KEYS.md: a table of every key, default and meaning, from the same table that parses.
-// Caller frees.
-ADELE_MUST_CHECK adele_status config_write_keys(char **out);
-// configs/schema.json: the JSON schema (draft 7) of a configuration, from that table too. Caller
-// frees.
-ADELE_MUST_CHECK adele_status config_write_schema(char **out);
 // The part that `data` reads, and the part that `nn` reads, whose channels and categories follow
 // from the data set. Texts are borrowed from config.
 void config_dataset(const struct config *config, struct dataset_config *out);

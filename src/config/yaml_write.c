@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A configuration as YAML, and the page of all keys.
+// A configuration as YAML.
 #include "config/key_table.h"
 
 #include "base/buffer.h"
@@ -138,59 +138,4 @@ static adele_status put_yaml(struct buffer *out, const struct config *config) {
 adele_status config_to_yaml(const struct config *config, char **out) {
     struct buffer text = {0};
     return finish(&text, put_yaml(&text, config), out);
-}
-
-// ---- the page of keys ---------------------------------------------------------------------------
-
-static adele_status put_default(struct buffer *out, const struct config_key *key) {
-    if (key->is_required)
-        TRY(buffer_text(out, "required"));
-    else if (key->fallback[0] == '\0')
-        TRY(buffer_text(out, "none"));
-    else
-        TRY(buffer_printf(out, "`%s`", key->fallback));
-    if (key->fallback_ensemble != NULL)
-        TRY(buffer_printf(out, "; ensemble: `%s`", key->fallback_ensemble));
-    return key->fallback_voc != NULL ? buffer_printf(out, "; voc: `%s`", key->fallback_voc)
-                                     : ADELE_OK;
-}
-
-static adele_status put_keys(struct buffer *out) {
-    TRY(buffer_printf(
-        out, "# Configuration keys\n\n"
-             "Every key of a configuration file, with its default, the values it takes and its "
-             "meaning. An unknown key\n"
-             "is an error that names the nearest one. `--set key=value` overrides the file; the "
-             "value is YAML, so lists are\n"
-             "written `[1.0, 0.7]`. Where two defaults are given, the second is that of "
-             "`correction.pipeline: voc`, or of\n"
-             "`correction.method: ensemble`; a key that is written wins over both. The "
-             "configuration with all defaults\n"
-             "filled in is saved with each run as `config.resolved.yaml`.\n\n"
-             "This page is written by the program's own table; a test compares the two.\n"));
-    const char *section = NULL;
-    size_t n_section = 0;
-    for (int i = 0; i < CONFIG_N_KEYS; i++) {
-        const struct config_key *key = &config_keys[i];
-        size_t n = strcspn(key->path, ".");
-        bool is_top = key->path[n] == '\0';
-        if (section == NULL || n != n_section || strncmp(section, key->path, n) != 0)
-            TRY(buffer_printf(
-                out,
-                "\n## %.*s\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
-                is_top ? 3 : (int)n, is_top ? "run" : key->path));
-        section = key->path;
-        n_section = n;
-        char allowed[256];
-        config_value_allowed(key, allowed, sizeof allowed);
-        TRY(buffer_printf(out, "| `%s` | ", key->path));
-        TRY(put_default(out, key));
-        TRY(buffer_printf(out, " | %s | %s |\n", allowed, key->meaning));
-    }
-    return ADELE_OK;
-}
-
-adele_status config_write_keys(char **out) {
-    struct buffer text = {0};
-    return finish(&text, put_keys(&text), out);
 }

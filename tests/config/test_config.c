@@ -7,6 +7,7 @@
 #include "config/key_table.h"
 #include "config/path_keys.h"
 #include "support/comma_locale.h"
+#include "support/config_pages.h"
 #include "support/config_texts.h"
 #include "support/scratch.h"
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "config/key_table.h"
+#include "support/config_pages.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

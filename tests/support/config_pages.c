@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The JSON schema of a configuration, for editors: names, types, ranges, defaults and meanings from
-// the table of keys.
-#include "config/key_table.h"
+#include "support/config_pages.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "config/key_table.h"
 
 #include <string.h>
 
@@ -171,17 +170,77 @@ static adele_status put_group(struct buffer *out, int first, int end, size_t sta
     return buffer_text(out, "}");
 }
 
+static adele_status put_schema(struct buffer *out) {
+    TRY(buffer_text(out, "{\"$schema\": \"http://json-schema.org/draft-07/schema#\", "
+                         "\"title\": \"Configuration of adele\", "));
+    TRY(put_group(out, 0, CONFIG_N_KEYS, 0, 2));
+    return buffer_text(out, "}\n");
+}
+
+// The text of the buffer to *out, or nothing after an error.
+static adele_status finish(struct buffer *text, adele_status status, char **out) {
+    *out = status == ADELE_OK ? text->data : NULL;
+    if (status != ADELE_OK)
+        buffer_deinit(text);
+    return status;
+}
+
 adele_status config_write_schema(char **out) {
     struct buffer text = {0};
-    adele_status status =
-        buffer_text(&text, "{\"$schema\": \"http://json-schema.org/draft-07/schema#\", "
-                           "\"title\": \"Configuration of adele\", ");
-    if (status == ADELE_OK)
-        status = put_group(&text, 0, CONFIG_N_KEYS, 0, 2);
-    if (status == ADELE_OK)
-        status = buffer_text(&text, "}\n");
-    *out = status == ADELE_OK ? text.data : NULL;
-    if (status != ADELE_OK)
-        buffer_deinit(&text);
-    return status;
+    return finish(&text, put_schema(&text), out);
+}
+
+// ---- the page of keys ---------------------------------------------------------------------------
+
+static adele_status put_page_default(struct buffer *out, const struct config_key *key) {
+    if (key->is_required)
+        TRY(buffer_text(out, "required"));
+    else if (key->fallback[0] == '\0')
+        TRY(buffer_text(out, "none"));
+    else
+        TRY(buffer_printf(out, "`%s`", key->fallback));
+    if (key->fallback_ensemble != NULL)
+        TRY(buffer_printf(out, "; ensemble: `%s`", key->fallback_ensemble));
+    return key->fallback_voc != NULL ? buffer_printf(out, "; voc: `%s`", key->fallback_voc)
+                                     : ADELE_OK;
+}
+
+static adele_status put_keys(struct buffer *out) {
+    TRY(buffer_printf(
+        out, "# Configuration keys\n\n"
+             "Every key of a configuration file, with its default, the values it takes and its "
+             "meaning. An unknown key\n"
+             "is an error that names the nearest one. `--set key=value` overrides the file; the "
+             "value is YAML, so lists are\n"
+             "written `[1.0, 0.7]`. Where two defaults are given, the second is that of "
+             "`correction.pipeline: voc`, or of\n"
+             "`correction.method: ensemble`; a key that is written wins over both. The "
+             "configuration with all defaults\n"
+             "filled in is saved with each run as `config.resolved.yaml`.\n\n"
+             "This page is written by the program's own table; a test compares the two.\n"));
+    const char *section = NULL;
+    size_t n_section = 0;
+    for (int i = 0; i < CONFIG_N_KEYS; i++) {
+        const struct config_key *key = &config_keys[i];
+        size_t n = strcspn(key->path, ".");
+        bool is_top = key->path[n] == '\0';
+        if (section == NULL || n != n_section || strncmp(section, key->path, n) != 0)
+            TRY(buffer_printf(
+                out,
+                "\n## %.*s\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
+                is_top ? 3 : (int)n, is_top ? "run" : key->path));
+        section = key->path;
+        n_section = n;
+        char allowed[256];
+        config_value_allowed(key, allowed, sizeof allowed);
+        TRY(buffer_printf(out, "| `%s` | ", key->path));
+        TRY(put_page_default(out, key));
+        TRY(buffer_printf(out, " | %s | %s |\n", allowed, key->meaning));
+    }
+    return ADELE_OK;
+}
+
+adele_status config_write_keys(char **out) {
+    struct buffer text = {0};
+    return finish(&text, put_keys(&text), out);
 }
