@@ -253,20 +253,17 @@ static adele_status check_hashes(const char *path, struct safetensors *file) {
 
 adele_status safetensors_open(const char *path, struct safetensors **out) {
     *out = NULL;
-    adele_status status;
     size_t data_offset = 0;
-    struct safetensors *file = NULL;
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
     TRY(ALLOCATE(&file, 1));
-    TRY_GOTO(file_read(path, 0, &file->bytes, &file->n_bytes), fail);
-    TRY_GOTO(parse_header(path, file, &data_offset), fail);
-    TRY_GOTO(parse_entries(path, file, data_offset), fail);
-    TRY_GOTO(check_layout(path, file, data_offset), fail);
-    TRY_GOTO(check_hashes(path, file), fail);
+    TRY(file_read(path, 0, &file->bytes, &file->n_bytes));
+    TRY(parse_header(path, file, &data_offset));
+    TRY(parse_entries(path, file, data_offset));
+    TRY(check_layout(path, file, data_offset));
+    TRY(check_hashes(path, file));
     *out = file;
+    file = NULL;
     return ADELE_OK;
-fail:
-    safetensors_close(file);
-    return status;
 }
 
 void safetensors_close(struct safetensors *file) {

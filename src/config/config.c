@@ -209,20 +209,17 @@ static adele_status store_all(const char *name, const struct config_raw *raw,
 adele_status config_parse(const char *name, const char *text, size_t bytes, int n_sets,
                           const char *const *sets, struct config **out) {
     *out = NULL;
-    adele_status status;
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     TRY(ALLOCATE(&config, 1));
     config->source_path = memory_strdup(name);
-    TRY_GOTO(CHECK_MEMORY(config->source_path), fail);
-    TRY_GOTO(config_raw_parse(name, text, bytes, &config->raw), fail);
+    TRY(CHECK_MEMORY(config->source_path));
+    TRY(config_raw_parse(name, text, bytes, &config->raw));
     for (int i = 0; i < n_sets; i++)
-        TRY_GOTO(config_raw_set(config->raw, sets[i]), fail);
-    TRY_GOTO(store_all(name, config->raw, config), fail);
+        TRY(config_raw_set(config->raw, sets[i]));
+    TRY(store_all(name, config->raw, config));
     *out = config;
+    config = NULL;
     return ADELE_OK;
-fail:
-    config_destroy(config);
-    return status;
 }
 
 adele_status config_load(const char *path, int n_sets, const char *const *sets,

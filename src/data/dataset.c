@@ -120,20 +120,17 @@ adele_status dataset_create(const struct dataset_config *config, struct dataset 
         return FAIL(ADELE_CONFIG, "Give both, or 0 and 0 for the files' own size.",
                     "data.size: %d x %d (height x width) is not a size", config->height,
                     config->width);
-    struct dataset *dataset = NULL;
-    adele_status status;
+    OWNED_BY(dataset_close) struct dataset *dataset = NULL;
     TRY(ALLOCATE(&dataset, 1));
     dataset->layout = config->layout;
     dataset->ignore_value = LABEL_IGNORE;
-    TRY_GOTO(ALLOCATE(&dataset->logged_notes, 1), fail);
-    TRY_GOTO(folder_cache_create(&dataset->folder_cache), fail);
-    TRY_GOTO(palette_check_create(&dataset->palettes), fail);
-    TRY_GOTO(copy_config(config, dataset), fail);
+    TRY(ALLOCATE(&dataset->logged_notes, 1));
+    TRY(folder_cache_create(&dataset->folder_cache));
+    TRY(palette_check_create(&dataset->palettes));
+    TRY(copy_config(config, dataset));
     *out = dataset;
+    dataset = NULL;
     return ADELE_OK;
-fail:
-    dataset_close(dataset);
-    return status;
 }
 
 static void free_map(struct label_map *map) {

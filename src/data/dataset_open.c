@@ -176,26 +176,23 @@ adele_status dataset_open_reported(const struct dataset_config *config, struct c
     struct dataset_finder finder = {.report = report};
     *out = NULL;
     TRY(dataset_create(config, &finder.dataset));
-    struct dataset *dataset = finder.dataset;
-    adele_status status;
-    TRY_GOTO(detect_layout(dataset), fail);
+    OWNED_BY(dataset_close) struct dataset *dataset = finder.dataset;
+    TRY(detect_layout(dataset));
     const struct dataset_layout_ops *ops = layout_ops(dataset->layout);
-    TRY_GOTO(ops->describe(&finder), fail);
-    TRY_GOTO(label_lookup_build(dataset), fail);
+    TRY(ops->describe(&finder));
+    TRY(label_lookup_build(dataset));
     for (int split = 0; split < SPLIT_COUNT; split++)
-        TRY_GOTO(find_cases(&finder, ops, split), fail);
+        TRY(find_cases(&finder, ops, split));
     if (report != NULL && ops->orphans != NULL)
-        TRY_GOTO(ops->orphans(&finder), fail);
-    TRY_GOTO(orientation_find(dataset, report), fail);
-    TRY_GOTO(check_splits(&finder), fail);
+        TRY(ops->orphans(&finder));
+    TRY(orientation_find(dataset, report));
+    TRY(check_splits(&finder));
     find_channels(dataset);
     if (!dataset->is_volume)
         find_palette(dataset);
     *out = dataset;
+    dataset = NULL;
     return ADELE_OK;
-fail:
-    dataset_close(dataset);
-    return status;
 }
 
 adele_status dataset_open(const struct dataset_config *config, struct dataset **out) {

@@ -100,20 +100,17 @@ static adele_status read_series(const cJSON *rule, const cJSON *item, int index,
                                 struct adele_onset_series *out) {
     struct onset_config config;
     struct onset_result onset;
-    double *iou = NULL;
+    OWNED double *iou = NULL;
     TRY(read_config(rule, index, &config));
-    adele_status status = read_values(item, index, &iou, &out->n);
-    if (status == ADELE_OK) {
-        onset_find(&config, out->n, iou, &onset);
-        char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
-        if (name != NULL)
-            text_make_plain(name);
-        out->name = name;
-        out->pipeline = config.pipeline == ONSET_VOC ? "voc" : "segthor";
-        out->onset = onset_describe(&onset);
-    }
-    memory_free(iou);
-    return status;
+    TRY(read_values(item, index, &iou, &out->n));
+    onset_find(&config, out->n, iou, &onset);
+    char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+    if (name != NULL)
+        text_make_plain(name);
+    out->name = name;
+    out->pipeline = config.pipeline == ONSET_VOC ? "voc" : "segthor";
+    out->onset = onset_describe(&onset);
+    return ADELE_OK;
 }
 
 static adele_status read_list(struct onset_list *self) {

@@ -86,28 +86,23 @@ static adele_status gather_statuses(struct ranks *ranks, const int32_t *mine, in
 
 // The lowest rank that has failed; -1: none.
 static adele_status find_failed(struct ranks *ranks, int32_t mine, double limit, int *out) {
-    int32_t *all = NULL;
+    OWNED int32_t *all = NULL;
     *out = -1;
     TRY(ALLOCATE(&all, ranks->n));
-    adele_status status = gather_statuses(ranks, &mine, all, limit);
-    for (int r = ranks->n - 1; r >= 0 && status == ADELE_OK; r--)
+    TRY(gather_statuses(ranks, &mine, all, limit));
+    for (int r = ranks->n - 1; r >= 0; r--)
         if (all[r] != ADELE_OK)
             *out = r;
-    memory_free(all);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status share_failure(struct ranks *ranks, const struct failure *own, int rank,
                                   double limit) {
-    struct failure *all = NULL;
+    OWNED struct failure *all = NULL;
     TRY(ALLOCATE(&all, ranks->n));
-    adele_status status = ranks_gather_kind(ranks, MESSAGES_FAILURES, own, sizeof *own, all, limit);
-    if (status == ADELE_OK) {
-        ranks->has_agreed = true;
-        status = repeat_failure(ranks, &all[rank], rank);
-    }
-    memory_free(all);
-    return status;
+    TRY(ranks_gather_kind(ranks, MESSAGES_FAILURES, own, sizeof *own, all, limit));
+    ranks->has_agreed = true;
+    return repeat_failure(ranks, &all[rank], rank);
 }
 
 adele_status ranks_agree(struct ranks *ranks, adele_status mine) {

@@ -48,14 +48,14 @@ adele_status ranks_gather(struct ranks *ranks, const void *mine, size_t bytes, v
 }
 
 static adele_status gather_starts(struct ranks *ranks, size_t bytes, size_t *starts) {
-    uint64_t *sizes = NULL, size = bytes;
+    OWNED uint64_t *sizes = NULL;
+    uint64_t size = bytes;
     TRY(ALLOCATE(&sizes, ranks->n));
-    adele_status status = ranks_gather(ranks, &size, sizeof size, sizes);
+    TRY(ranks_gather(ranks, &size, sizeof size, sizes));
     starts[0] = 0;
-    for (int r = 0; r < ranks->n && status == ADELE_OK; r++)
+    for (int r = 0; r < ranks->n; r++)
         starts[r + 1] = starts[r] + (size_t)sizes[r];
-    memory_free(sizes);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status ranks_gather_sized(struct ranks *ranks, const void *mine, size_t bytes, void **all,
@@ -82,12 +82,12 @@ adele_status ranks_gather_sized(struct ranks *ranks, const void *mine, size_t by
 }
 
 static adele_status combine(struct ranks *ranks, int64_t *values, size_t n, bool is_sum) {
-    int64_t *all = NULL;
+    OWNED int64_t *all = NULL;
     if (ranks == NULL || n == 0)
         return ADELE_OK;
     TRY(ALLOCATE(&all, n * (size_t)ranks->n));
-    adele_status status = ranks_gather(ranks, values, n * sizeof *values, all);
-    for (size_t i = 0; i < n && status == ADELE_OK; i++) {
+    TRY(ranks_gather(ranks, values, n * sizeof *values, all));
+    for (size_t i = 0; i < n; i++) {
         int64_t value = all[i];
         for (size_t r = 1; r < (size_t)ranks->n; r++) {
             int64_t other = all[r * n + i];
@@ -95,8 +95,7 @@ static adele_status combine(struct ranks *ranks, int64_t *values, size_t n, bool
         }
         values[i] = value;
     }
-    memory_free(all);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status ranks_sum(struct ranks *ranks, int64_t *values, size_t n) {

@@ -82,19 +82,14 @@ static adele_status add_case(struct buffer *text, const struct dataset_case *ite
 // Names and sizes of all files: "3 cases, XXH3".
 static adele_status describe_files(const struct dataset *dataset, enum dataset_split split,
                                    struct rank_fact *out) {
-    struct buffer text = {0};
+    CLEANUP(buffer_deinit) struct buffer text = {0};
     char hash[HASH_HEX_BYTES] = "";
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < dataset->n_cases[split] && status == ADELE_OK; i++)
-        status = add_case(&text, &dataset->cases[split][i]);
-    if (status == ADELE_OK) {
-        hash_xxh3_hex(text.data, text.n_bytes, hash);
-        (void)snprintf(out->value, sizeof out->value,
-                       "%d cases with XXH3 %s of file names and sizes", dataset->n_cases[split],
-                       hash);
-    }
-    buffer_deinit(&text);
-    return status;
+    for (int i = 0; i < dataset->n_cases[split]; i++)
+        TRY(add_case(&text, &dataset->cases[split][i]));
+    hash_xxh3_hex(text.data, text.n_bytes, hash);
+    (void)snprintf(out->value, sizeof out->value, "%d cases with XXH3 %s of file names and sizes",
+                   dataset->n_cases[split], hash);
+    return ADELE_OK;
 }
 
 adele_status rank_facts_compare_files(struct ranks *ranks, const struct dataset *dataset) {

@@ -117,13 +117,12 @@ adele_status ranks_open(struct ranks **out) {
 // No rank ends before all are there: a launcher may end the others when the first one exits with an
 // error, before rank 0 has told it.
 static adele_status wait_for_all(struct ranks *ranks) {
-    char mine = 1, *all = NULL;
+    OWNED char *all = NULL;
+    char mine = 1;
     TRY(ALLOCATE(&all, ranks->n));
     double limit =
         ranks->has_agreed && ranks->time_limit > LEAVE_SECONDS ? LEAVE_SECONDS : ranks->time_limit;
-    adele_status status = ranks_gather_kind(ranks, MESSAGES_LEAVE, &mine, 1, all, limit);
-    memory_free(all);
-    return status;
+    return ranks_gather_kind(ranks, MESSAGES_LEAVE, &mine, 1, all, limit);
 }
 
 void ranks_close(struct ranks *ranks, bool failed) {

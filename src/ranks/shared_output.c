@@ -63,9 +63,7 @@ adele_status shared_output_wait(struct ranks *ranks, const char *path) {
 adele_status shared_output_check(struct ranks *ranks, const struct output *output) {
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
-    char *path = file_join(output_folder(output), OUTPUT_MANIFEST_NAME);
+    OWNED char *path = file_join(output_folder(output), OUTPUT_MANIFEST_NAME);
     TRY(ranks_agree(ranks, CHECK_MEMORY(path)));
-    adele_status status = shared_output_wait(ranks, path);
-    memory_free(path);
-    return status;
+    return shared_output_wait(ranks, path);
 }

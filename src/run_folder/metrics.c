@@ -101,24 +101,20 @@ fail:
 }
 
 static adele_status write_csv(const struct metrics *metrics) {
-    struct buffer text = {0};
-    adele_status status = ADELE_OK;
-    TRY_GOTO(buffer_text(&text, "epoch,step"), end);
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(buffer_text(&text, "epoch,step"));
     for (int i = 0; i < metrics->n_columns; i++) {
-        TRY_GOTO(buffer_text(&text, ","), end);
-        TRY_GOTO(buffer_csv_field(&text, metrics->columns[i].name), end);
+        TRY(buffer_text(&text, ","));
+        TRY(buffer_csv_field(&text, metrics->columns[i].name));
     }
-    TRY_GOTO(buffer_text(&text, "\n"), end);
+    TRY(buffer_text(&text, "\n"));
     for (int i = 0; i < metrics->n_rows; i++) {
-        TRY_GOTO(buffer_text(&text, metrics->rows[i].text), end);
+        TRY(buffer_text(&text, metrics->rows[i].text));
         for (int k = metrics->rows[i].n_columns; k < metrics->n_columns; k++)
-            TRY_GOTO(buffer_text(&text, ","), end);
-        TRY_GOTO(buffer_text(&text, "\n"), end);
+            TRY(buffer_text(&text, ","));
+        TRY(buffer_text(&text, "\n"));
     }
-    TRY_GOTO(file_write(metrics->csv_path, text.data, text.n_bytes), end);
-end:
-    buffer_deinit(&text);
-    return status;
+    return file_write(metrics->csv_path, text.data, text.n_bytes);
 }
 
 // ---- files that grow ----------------------------------------------------------------------------

@@ -95,7 +95,7 @@ static adele_status compare_with_run(struct table_run *run, struct config *confi
 
 // ADELE_CONFIG when the run that lies there has other settings.
 static adele_status find_finished(const struct tables *self, struct table_run *run) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     bool has_run = false;
     run->earlier = 0;
     TRY(run_folder_has_checkpoint(run->folder, &has_run));
@@ -104,9 +104,7 @@ static adele_status find_finished(const struct tables *self, struct table_run *r
         return ADELE_OK;
     run->earlier = run->seconds = table_seconds_get(self->seconds, run->name);
     TRY(table_run_config(&self->plan, run, &config));
-    adele_status status = compare_with_run(run, config);
-    config_destroy(config);
-    return status;
+    return compare_with_run(run, config);
 }
 
 // ---- processes ----------------------------------------------------------------------------------
@@ -120,14 +118,13 @@ static adele_status find_printed(const struct tables *self, const struct table_r
 static adele_status start(struct tables *self, int i) {
     const struct adele_table_options *options = self->options;
     struct table_run *run = &self->plan.runs[i];
-    struct table_sets sets;
-    const char **arguments = NULL;
-    char *printed = NULL;
+    CLEANUP(table_sets_deinit) struct table_sets sets = {0};
+    OWNED const char **arguments = NULL;
+    OWNED char *printed = NULL;
     int n = 0, n_threads = omp_get_max_threads() / self->n_jobs;
-    adele_status status;
-    TRY_GOTO(table_sets_init(&self->plan, run, &sets), done);
-    TRY_GOTO(ALLOCATE(&arguments, 2 * (size_t)sets.n + 9), done);
-    TRY_GOTO(find_printed(self, run, &printed), done);
+    TRY(table_sets_init(&self->plan, run, &sets));
+    TRY(ALLOCATE(&arguments, 2 * (size_t)sets.n + 9));
+    TRY(find_printed(self, run, &printed));
     const char *const first[] = {"adele",
                                  "train",
                                  options->configs[run->i_config],
@@ -144,18 +141,13 @@ static adele_status start(struct tables *self, int i) {
         arguments[n++] = sets.sets[k];
     }
     // Until it ends, how long it took is not known: this process may be killed.
-    TRY_GOTO(table_seconds_set(self->seconds, run->name, NAN), done);
+    TRY(table_seconds_set(self->seconds, run->name, NAN));
     run->begun = clock_seconds();
-    TRY_GOTO(job_start(options->program, arguments, n_threads > 1 ? n_threads : 1, printed,
-                       &self->jobs[i]),
-             done);
+    TRY(job_start(options->program, arguments, n_threads > 1 ? n_threads : 1, printed,
+                  &self->jobs[i]));
     self->n_running++;
     report_event(self, run, ADELE_RUN_STARTED, "", "");
-done:
-    memory_free(printed);
-    memory_free(arguments);
-    table_sets_deinit(&sets);
-    return status;
+    return ADELE_OK;
 }
 
 static void end_failed(struct tables *self, struct table_run *run, const char *message,

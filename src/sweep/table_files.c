@@ -161,8 +161,6 @@ static adele_status write_files(const struct adele_table *table, const struct ta
 }
 
 adele_status table_files_write(const struct adele_table *table, const struct table_plan *plan) {
-    struct buffer text = {0};
-    adele_status status = write_files(table, plan, &text);
-    buffer_deinit(&text);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    return write_files(table, plan, &text);
 }

@@ -151,10 +151,7 @@ adele_status table_sets_init(const struct table_plan *plan, const struct table_r
 
 adele_status table_run_config(const struct table_plan *plan, const struct table_run *run,
                               struct config **out) {
-    struct table_sets sets;
-    adele_status status = table_sets_init(plan, run, &sets);
-    if (status == ADELE_OK)
-        status = config_load(plan->options->configs[run->i_config], sets.n, sets.sets, out);
-    table_sets_deinit(&sets);
-    return status;
+    CLEANUP(table_sets_deinit) struct table_sets sets = {0};
+    TRY(table_sets_init(plan, run, &sets));
+    return config_load(plan->options->configs[run->i_config], sets.n, sets.sets, out);
 }

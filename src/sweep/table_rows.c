@@ -148,13 +148,12 @@ static adele_status read_run(struct table_run *run, struct adele_table_row *row,
 }
 
 static adele_status fill_row(struct table_plan *plan, int i_row, struct adele_table_row *row) {
-    struct values values = {NULL};
-    adele_status status;
+    CLEANUP(values_deinit) struct values values = {NULL};
     row->split = "";
-    TRY_GOTO(values_init(&values, plan->options->n_seeds), done);
+    TRY(values_init(&values, plan->options->n_seeds));
     for (int i = 0; i < plan->n_runs; i++)
         if (plan->runs[i].i_row == i_row && plan->runs[i].has_finished)
-            TRY_GOTO(read_run(&plan->runs[i], row, &values), done);
+            TRY(read_run(&plan->runs[i], row, &values));
     row->n_runs = values.n;
     row->best = spread_of(values.best, values.n);
     row->last = spread_of(values.last, values.n);
@@ -165,9 +164,7 @@ static adele_status fill_row(struct table_plan *plan, int i_row, struct adele_ta
         class->last = spread_of(values.class_last + c * values.n_runs, values.n);
         class->labels = spread_of(values.class_labels + c * values.n_runs, values.n);
     }
-done:
-    values_deinit(&values);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status table_rows_create(struct table_plan *plan, struct adele_table **out) {
