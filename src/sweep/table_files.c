@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/fail.h"
+#include "base/memory.h"
 
 #include <math.h>
 
