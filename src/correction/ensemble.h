@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The ensemble of correction.method: ensemble (METHOD section 9): an exponential average of the
 // predictions of the training set over epochs, which is made into one class a pixel when labels are
-// corrected, and freed then. Every rank has the maps of its share of the images (image_share.h).
+// corrected, and freed then. Every rank has the maps of its share of the images
+// (ranks/image_share.h).
 //
 // Maps are kept for whole batches of the share, so that the empty rows of a last batch have a place
 // too. They lie on the device, or in host memory, from where those of one batch at a time come to

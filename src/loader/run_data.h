@@ -20,7 +20,8 @@ struct run_data {
     // 0: they train on the images.
     struct resident patches;
     bool are_images_moved; // to host memory, to make room on the device
-    // What the maps of an ensemble (ensemble.h) take beside the images: of the device, of the host.
+    // What the maps of an ensemble (correction/ensemble.h) take beside the images: of the device,
+    // of the host.
     size_t map_bytes, map_host_bytes;
     int n_categories;
     struct noise_report noise;       // of data.noise

@@ -14,7 +14,7 @@ struct prediction {
     float *confidence_foreground, *confidence_background; // plain (n, H, W)
 };
 
-// Of the whole set, of which each rank has its own images. `owners`: see image_owner.h.
+// Of the whole set, of which each rank has its own images. `owners`: see ranks/image_owner.h.
 
 // Makes the images of other ranks ones without a prediction: a correction does not change their
 // labels.

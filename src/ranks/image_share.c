@@ -2,7 +2,8 @@
 #include "ranks/image_share.h"
 
 // The first of the batches of rank i_rank. Rounded up, so that rank 0 has one wherever there is
-// one: a rank without images is never images 0 .. 0, which inference.h reads as all of them.
+// one: a rank without images is never images 0 .. 0, which predict/inference.h reads as all of
+// them.
 static int64_t first_batch(int64_t n_batches, int i_rank, int n_ranks) {
     return (n_batches * i_rank + n_ranks - 1) / n_ranks;
 }
