@@ -17,7 +17,7 @@ struct output;
 // `is_overwriting`: files of earlier outputs are replaced.
 ADELE_MUST_CHECK adele_status output_create(const char *folder, bool is_overwriting,
                                             struct output **out);
-void output_destroy(struct output *output);             // NULL is legal
+void output_destroy(struct output *output); // NULL is legal
 OWNER(output_destroy, struct output)
 const char *output_folder(const struct output *output); // borrowed
 // The guarded folders; borrowed from the output.
