@@ -152,11 +152,11 @@ static adele_status open_by_name(const char *name, enum adele_precision precisio
     if (own != NULL)
         return own->open(precision, out);
     if (strcmp(name, "auto") == 0)
-        return has_cuda() ? open_cuda("cuda", precision, out) : cpu_device_create(out);
+        return has_cuda() ? open_cuda("cuda", precision, out) : cpu_device_create(precision, out);
     if (strcmp(name, "cpu") == 0)
-        return cpu_device_create(out);
+        return cpu_device_create(precision, out);
     if (strcmp(name, "cpu/direct") == 0)
-        return cpu_device_create_direct(out);
+        return cpu_device_create_direct(precision, out);
     if (is_cuda(name))
         return open_cuda(name, precision, out);
     return FAIL(ADELE_INVALID_ARGUMENT, KNOWN_DEVICES, "unknown device \"%s\"", name);

@@ -20,7 +20,7 @@ adele_status cpu_add_create(const struct adele_device *device, const struct adel
     TRY(cpu_op_create(device, ADELE_OP_add, sizeof(struct add), out));
     struct add *self = (struct add *)*out;
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
-    self->n_floats = cpu_tensor_floats(shape, cpu_block(device));
+    self->n_floats = cpu_tensor_values(shape, cpu_block(device));
     self->base.op.flops_forward =
         (double)desc->n * (double)desc->c * (double)desc->h * (double)desc->w;
     return ADELE_OK;
@@ -48,7 +48,7 @@ adele_status cpu_add_forward(struct adele_op *op, const struct adele_add_args *a
 
 static void write_gradient(float *d_src, const float *d_dst, bool accumulate, size_t n_floats) {
     if (accumulate) {
-        elementwise_add_tensor(d_src, d_dst, n_floats);
+        elementwise_add_tensor(d_src, d_dst, n_floats, false);
         return;
     }
 #pragma omp parallel for schedule(static)

@@ -51,7 +51,7 @@ static adele_status create_branches(struct aspp *self) {
         self->base.op.flops_forward += branch->flops_forward;
         self->base.op.flops_backward += branch->flops_backward;
     }
-    size_t staging_bytes = cpu_tensor_floats(self->branch, self->block) * sizeof(float);
+    size_t staging_bytes = cpu_tensor_values(self->branch, self->block) * sizeof(float);
     self->at_workspace = (staging_bytes + 63) / 64 * 64;
     self->base.op.workspace_bytes = self->at_workspace + workspace_bytes;
     return ADELE_OK;
@@ -92,7 +92,8 @@ adele_status cpu_aspp_forward(struct adele_op *op, const struct adele_aspp_args 
                                                (char *)args->workspace + self->at_workspace};
         TRY(cpu_conv2d_forward(self->branches[r], &branch));
         if (is_sum && r > 0)
-            elementwise_add_tensor(args->dst, staging, cpu_tensor_floats(self->all, self->block));
+            elementwise_add_tensor(args->dst, staging, cpu_tensor_values(self->all, self->block),
+                                   false);
         else if (!is_sum)
             channels_move(self->block, (struct channels){self->all, r * desc->c_out}, args->dst,
                           (struct channels){self->branch, 0}, staging, desc->c_out, false);

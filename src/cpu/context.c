@@ -14,6 +14,10 @@ int cpu_block(const struct adele_device *device) {
     return context_of(device)->block;
 }
 
+bool cpu_is_bf16(const struct adele_device *device) {
+    return context_of(device)->is_bf16;
+}
+
 int cpu_n_threads(const struct adele_device *device) {
     return context_of(device)->n_threads;
 }

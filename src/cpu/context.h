@@ -12,6 +12,7 @@ struct cpu_context {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int block;
+    bool is_bf16;
     int n_threads;
     bool has_winograd;
 };

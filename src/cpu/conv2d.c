@@ -154,8 +154,8 @@ static void set_extents(struct conv2d *self) {
         (size_t)self->c_out_padded * (size_t)self->c_in_padded * self->taps * sizeof(float);
     struct adele_shape src = {desc->n, desc->c_in, desc->h_in, desc->w_in};
     struct adele_shape dst = {desc->n, desc->c_out, self->h_out, self->w_out};
-    self->src_floats = cpu_tensor_floats(src, block);
-    self->dst_floats = cpu_tensor_floats(dst, block);
+    self->src_floats = cpu_tensor_values(src, block);
+    self->dst_floats = cpu_tensor_values(dst, block);
     double flops = 2.0 * (double)self->taps * desc->c_in * desc->c_out * (double)desc->n *
                    (double)self->h_out * (double)self->w_out;
     self->base.op.flops_forward = flops;
@@ -293,7 +293,7 @@ static adele_status backward_data(struct conv2d *self, const struct adele_conv2d
     };
     TRY(conv2d_pass_run(self, pass, &pointers));
     if (is_apart)
-        elementwise_add_tensor(args->d_src, d_src, self->src_floats);
+        elementwise_add_tensor(args->d_src, d_src, self->src_floats, false);
     return ADELE_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "cpu/context.h"
 #include "cpu/isa.h"
+#include "cpu/values.h"
 #include "device/op_check.h"
 
 #include <omp.h>
@@ -113,7 +114,7 @@ static adele_status cpu_step_end(const struct adele_device *device, bool is_whol
 }
 
 static size_t cpu_tensor_bytes(const struct adele_device *device, struct adele_shape shape) {
-    return cpu_tensor_floats(shape, cpu_block(device)) * sizeof(float);
+    return cpu_tensor_values(shape, cpu_block(device)) * value_bytes(cpu_is_bf16(device));
 }
 
 // ---- plain NCHW <-> blocked ---------------------------------------------------------------------
@@ -123,16 +124,18 @@ static adele_status cpu_tensor_upload(const struct adele_device *device, void *t
     int block = cpu_block(device);
     int n_blocks = (shape.c + block - 1) / block;
     size_t plane = (size_t)shape.h * (size_t)shape.w;
-    float *to = tensor;
+    bool is_bf16 = cpu_is_bf16(device);
 #pragma omp parallel for collapse(2) schedule(static)
     for (int n = 0; n < shape.n; n++)
         for (int i_block = 0; i_block < n_blocks; i_block++)
             for (int lane = 0; lane < block; lane++) {
                 int c = i_block * block + lane;
-                float *out = to + cpu_tensor_index(shape, block, n, i_block * block, 0, 0) + lane;
+                size_t out =
+                    cpu_tensor_index(shape, block, n, i_block * block, 0, 0) + (size_t)lane;
                 const float *in = nchw + ((size_t)n * (size_t)shape.c + (size_t)c) * plane;
                 for (size_t i = 0; i < plane; i++)
-                    out[i * (size_t)block] = c < shape.c ? in[i] : 0.0f;
+                    value_store(tensor, out + i * (size_t)block, c < shape.c ? in[i] : 0.0f,
+                                is_bf16);
             }
     return ADELE_OK;
 }
@@ -141,14 +144,14 @@ static adele_status cpu_tensor_download(const struct adele_device *device, float
                                         const void *tensor, struct adele_shape shape) {
     int block = cpu_block(device);
     size_t plane = (size_t)shape.h * (size_t)shape.w;
-    const float *from = tensor;
+    bool is_bf16 = cpu_is_bf16(device);
 #pragma omp parallel for collapse(2) schedule(static)
     for (int n = 0; n < shape.n; n++)
         for (int c = 0; c < shape.c; c++) {
-            const float *in = from + cpu_tensor_index(shape, block, n, c, 0, 0);
+            size_t in = cpu_tensor_index(shape, block, n, c, 0, 0);
             float *out = nchw + ((size_t)n * (size_t)shape.c + (size_t)c) * plane;
             for (size_t i = 0; i < plane; i++)
-                out[i] = in[i * (size_t)block];
+                out[i] = value_at(tensor, in + i * (size_t)block, is_bf16);
         }
     return ADELE_OK;
 }
@@ -253,7 +256,7 @@ static void describe(struct cpu_context *context) {
              device->libraries);
 }
 
-adele_status cpu_device_create_with_block(int block, struct adele_device **out) {
+adele_status cpu_device_create_with_block(int block, bool is_bf16, struct adele_device **out) {
     *out = NULL;
     if (block != 8 && block != 16)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use 8 or 16.", "channel block of %d", block);
@@ -263,6 +266,7 @@ adele_status cpu_device_create_with_block(int block, struct adele_device **out) 
     context->device.iface = &cpu_iface;
     context->device.context = context;
     context->block = block;
+    context->is_bf16 = is_bf16;
     context->n_threads = omp_get_max_threads();
     dnnl_status_t code = dnnl_engine_create(&context->engine, dnnl_cpu, 0);
     if (code == dnnl_success)
@@ -277,14 +281,21 @@ adele_status cpu_device_create_with_block(int block, struct adele_device **out) 
     return ADELE_OK;
 }
 
-adele_status cpu_device_create_direct(struct adele_device **out) {
-    *out = NULL;
-    TRY(cpu_isa_open());
-    return cpu_device_create_with_block(cpu_isa() >= CPU_ISA_AVX512 ? 16 : 8, out);
+// Whether devices for that precision keep their tensors in bf16.
+static bool has_bf16_tensors(enum adele_precision precision) {
+    (void)precision;
+    return false;
 }
 
-adele_status cpu_device_create(struct adele_device **out) {
-    TRY(cpu_device_create_direct(out));
+adele_status cpu_device_create_direct(enum adele_precision precision, struct adele_device **out) {
+    *out = NULL;
+    TRY(cpu_isa_open());
+    return cpu_device_create_with_block(cpu_isa() >= CPU_ISA_AVX512 ? 16 : 8,
+                                        has_bf16_tensors(precision), out);
+}
+
+adele_status cpu_device_create(enum adele_precision precision, struct adele_device **out) {
+    TRY(cpu_device_create_direct(precision, out));
     ((struct cpu_context *)(*out)->context)->has_winograd = true;
     snprintf((*out)->engine, sizeof(*out)->engine, "auto");
     return ADELE_OK;

@@ -2,24 +2,25 @@
 // Internal to the CPU device: the blocked layout, and the functions that cpu.c puts into the
 // interface.
 //
-// Layout of a tensor (N, C, H, W): (N, ceil(C / B), H, W, B) floats, B = 8 (AVX2 and below) or 16
-// (AVX-512), the last block padded with zeros: oneDNN's nChw8c / nChw16c, so a convolution reorders
-// no activation. Every op keeps the padding channels at zero.
+// Layout of a tensor (N, C, H, W): (N, ceil(C / B), H, W, B) values, floats or bf16 (values.h),
+// B = 8 (AVX2 and below) or 16 (AVX-512), the last block padded with zeros: oneDNN's nChw8c /
+// nChw16c, so a convolution reorders no activation. Every op keeps the padding channels at zero.
 #ifndef ADELE_CPU_CPU_H
 #define ADELE_CPU_CPU_H
 
 #include "device/device.h"
 
 // context.c
-int cpu_block(const struct adele_device *device); // B
+int cpu_block(const struct adele_device *device);    // B
+bool cpu_is_bf16(const struct adele_device *device); // its tensors; otherwise they are float
 int cpu_n_threads(const struct adele_device *device);
 // Whether convolutions may use Winograd's algorithm (conv2d_onednn.c, conv2d_winograd.c).
 bool cpu_has_winograd(const struct adele_device *device);
 struct dnnl_engine *cpu_engine(const struct adele_device *device);
 struct dnnl_stream *cpu_stream(const struct adele_device *device);
 
-// Floats in a tensor of that shape, and the index of element (n, c, y, x).
-static inline size_t cpu_tensor_floats(struct adele_shape shape, int block) {
+// Values in a tensor of that shape, and the index of element (n, c, y, x).
+static inline size_t cpu_tensor_values(struct adele_shape shape, int block) {
     return (size_t)shape.n * (size_t)((shape.c + block - 1) / block) * (size_t)shape.h *
            (size_t)shape.w * (size_t)block;
 }
@@ -69,11 +70,14 @@ ADELE_OPS(CPU_OP_ENTRY) // the backward of an op without one is declared and nev
 
 // The device "cpu", and "cpu/direct", whose convolutions never use Winograd's algorithm, which
 // rounds more (conv2d_onednn.c).
-ADELE_MUST_CHECK adele_status cpu_device_create(struct adele_device **out);
-ADELE_MUST_CHECK adele_status cpu_device_create_direct(struct adele_device **out);
+ADELE_MUST_CHECK adele_status cpu_device_create(enum adele_precision precision,
+                                                struct adele_device **out);
+ADELE_MUST_CHECK adele_status cpu_device_create_direct(enum adele_precision precision,
+                                                       struct adele_device **out);
 // The latter with a block of 8 or 16 whatever the processor, so that a test sees both layouts
 // anywhere.
-ADELE_MUST_CHECK adele_status cpu_device_create_with_block(int block, struct adele_device **out);
+ADELE_MUST_CHECK adele_status cpu_device_create_with_block(int block, bool is_bf16,
+                                                           struct adele_device **out);
 
 // *out = a zeroed op of `bytes` bytes with its header filled in.
 ADELE_MUST_CHECK adele_status cpu_op_create(const struct adele_device *device,

@@ -66,7 +66,7 @@ adele_status cpu_dice_create(const struct adele_device *device, const struct ade
     size_t scratch = ((size_t)desc->w_logits + (size_t)desc->w) * (size_t)op->block;
     op->at_sums = cpu_reserve(&end, n * (size_t)op->n_chunks * c * sizeof(struct dice_sums));
     op->at_factors = cpu_reserve(&end, n * c * sizeof(struct dice_factors));
-    op->at_folded = cpu_reserve(&end, cpu_tensor_floats(folded, op->block) * sizeof(float));
+    op->at_folded = cpu_reserve(&end, cpu_tensor_values(folded, op->block) * sizeof(float));
     op->thread_bytes = ((c + 3) * stride + scratch) * sizeof(float);
     op->thread_bytes = (op->thread_bytes + 63) / 64 * 64;
     op->at_threads = cpu_reserve(&end, (size_t)op->n_threads * op->thread_bytes);

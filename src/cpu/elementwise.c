@@ -2,35 +2,35 @@
 #include "cpu/elementwise.h"
 
 #include "cpu/isa.h"
+#include "cpu/values.h"
 
-#define CHUNK_FLOATS 16384
+#define CHUNK 16384
 
-// Round to nearest even: adds half a unit of the kept part, minus one bit when the kept part is
-// even. A NaN keeps its sign and becomes quiet; an infinity stays one.
-static inline uint32_t round_bits(uint32_t bits) {
-    uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-    uint32_t is_nan = (bits & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : 0u;
-    return ((rounded & ~is_nan) | ((bits | 0x00400000u) & is_nan)) & 0xffff0000u;
+CPU_KERNEL(void, elementwise_round, (float *restrict to, const float *restrict from, size_t count),
+           (to, from, count)) {
+    for (size_t i = 0; i < count; i++) {
+        uint16_t narrow;
+        value_store(&narrow, 0, from[i], true);
+        to[i] = value_at(&narrow, 0, true);
+    }
 }
 
-CPU_KERNEL(static void, round_run,
-           (uint32_t *restrict to, const uint32_t *restrict from, size_t count),
-           (to, from, count)) {
+CPU_KERNEL(void, elementwise_narrow,
+           (uint16_t *restrict to, const float *restrict from, size_t count), (to, from, count)) {
     for (size_t i = 0; i < count; i++)
-        to[i] = round_bits(from[i]);
+        value_store(to, i, from[i], true);
 }
 
-CPU_KERNEL(static void, narrow_run,
-           (uint16_t *restrict to, const uint32_t *restrict from, size_t count),
-           (to, from, count)) {
+CPU_KERNEL(void, elementwise_widen,
+           (float *restrict to, const uint16_t *restrict from, size_t count), (to, from, count)) {
     for (size_t i = 0; i < count; i++)
-        to[i] = (uint16_t)(round_bits(from[i]) >> 16);
+        to[i] = value_at(from, i, true);
 }
 
-CPU_KERNEL(static void, add_run, (float *restrict to, const float *restrict from, size_t count),
-           (to, from, count)) {
+CPU_VALUE_KERNEL(void, elementwise_add_values,
+                 (void *restrict to, const void *restrict from, size_t count), (to, from, count)) {
     for (size_t i = 0; i < count; i++)
-        to[i] += from[i];
+        value_store(to, i, value_at(to, i, is_bf16) + value_at(from, i, is_bf16), is_bf16);
 }
 
 CPU_KERNEL(void, elementwise_average,
@@ -40,29 +40,31 @@ CPU_KERNEL(void, elementwise_average,
         average[i] += rest * (values[i] - average[i]);
 }
 
-void elementwise_round(float *to, const float *from, size_t count) {
-    round_run((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, count);
-}
-
 void elementwise_add(float *to, const float *from, size_t count) {
-    add_run(to, from, count);
+    elementwise_add_values(to, from, count, false);
 }
 
 void elementwise_round_tensor(float *to, const float *from, size_t count) {
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < count; i += CHUNK_FLOATS)
-        elementwise_round(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+    for (size_t i = 0; i < count; i += CHUNK)
+        elementwise_round(to + i, from + i, count - i < CHUNK ? count - i : CHUNK);
 }
 
 void elementwise_narrow_tensor(uint16_t *to, const float *from, size_t count) {
-    const uint32_t *bits = (const uint32_t *)(const void *)from;
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < count; i += CHUNK_FLOATS)
-        narrow_run(to + i, bits + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+    for (size_t i = 0; i < count; i += CHUNK)
+        elementwise_narrow(to + i, from + i, count - i < CHUNK ? count - i : CHUNK);
 }
 
-void elementwise_add_tensor(float *to, const float *from, size_t count) {
+void elementwise_widen_tensor(float *to, const uint16_t *from, size_t count) {
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < count; i += CHUNK_FLOATS)
-        elementwise_add(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+    for (size_t i = 0; i < count; i += CHUNK)
+        elementwise_widen(to + i, from + i, count - i < CHUNK ? count - i : CHUNK);
+}
+
+void elementwise_add_tensor(void *to, const void *from, size_t count, bool is_bf16) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < count; i += CHUNK)
+        elementwise_add_values(value_address(to, i, is_bf16), value_address(from, i, is_bf16),
+                               count - i < CHUNK ? count - i : CHUNK, is_bf16);
 }

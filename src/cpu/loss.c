@@ -32,7 +32,7 @@ static void plan_workspace(struct loss_op *op) {
         struct adele_shape folded = {1, desc->c, desc->h, desc->w_scale[k]};
         if (!op->rows[k].is_identity)
             op->at_row_gradients[k] =
-                cpu_reserve(&end, cpu_tensor_floats(folded, op->block) * sizeof(float));
+                cpu_reserve(&end, cpu_tensor_values(folded, op->block) * sizeof(float));
     }
     op->counts_bytes = ADELE_COUNT_SIZE * sizeof(int64_t);
     op->thread_bytes = sizeof(float) * loss_row_floats(desc->c, op->n_used, op->stride,
@@ -165,7 +165,7 @@ adele_status cpu_loss_forward(struct adele_op *base, const struct adele_loss_arg
     for (int k = op->n_used; k < desc->n_scales; k++) {
         struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
         if (args->d_logits[k] != NULL) // the plain form does not use this scale
-            memset(args->d_logits[k], 0, cpu_tensor_floats(shape, op->block) * sizeof(float));
+            memset(args->d_logits[k], 0, cpu_tensor_values(shape, op->block) * sizeof(float));
     }
     loss_process_batch(&run, n_threads);
     reduce(&run, n_threads);

@@ -76,7 +76,7 @@ static void every_op_of_a_plan_is_named(void **state) {
     check_ok(graph_input(&graph, 1, &node));
     check_ok(graph_conv2d(&graph, "first", node, 4, 3, 1, 1, 1, true, &node));
     check_ok(graph_batch_norm(&graph, "norm", node, -1, true, &node));
-    check_ok(cpu_device_create(&device));
+    check_ok(cpu_device_create(ADELE_PRECISION_FP32, &device));
     check_ok(network_create_from_graph(device, &graph, 0, ADELE_PRECISION_FP32, &network));
     graph_deinit(&graph);
     check_ok(network_plan(network, 1, 6, 6, true, &plan));

@@ -49,7 +49,7 @@ static bool system_has_large_pages(void) {
 static void test_large_block(void **state) {
     (void)state;
     struct adele_device *device;
-    check_ok(cpu_device_create(&device));
+    check_ok(cpu_device_create(ADELE_PRECISION_FP32, &device));
     const size_t bytes = ((size_t)16 << 20) + 5000;
     void *block;
     bool is_known;

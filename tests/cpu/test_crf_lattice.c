@@ -222,7 +222,7 @@ static void check_groups(int n_categories) {
     struct adele_device *device = NULL;
     struct adele_op *op = NULL;
     void *workspace = NULL;
-    assert_int_equal(cpu_device_create(&device), ADELE_OK);
+    assert_int_equal(cpu_device_create(ADELE_PRECISION_FP32, &device), ADELE_OK);
     assert_int_equal(device->iface->crf_create(device, &desc, &op), ADELE_OK);
     assert_int_equal(device->iface->alloc(device, op->workspace_bytes, &workspace), ADELE_OK);
     struct adele_crf_args args = {p, image, NULL, want, workspace};

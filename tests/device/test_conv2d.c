@@ -195,7 +195,7 @@ static void test_threads(void **state) {
             struct adele_device *device = NULL;
             struct adele_op *op = NULL;
             omp_set_num_threads(run == 0 ? 1 : 3);
-            check_ok(cpu_device_create_with_block(8, &device));
+            check_ok(cpu_device_create_with_block(8, false, &device));
             arena_open(&arenas[run], device);
             p = conv2d_problem_make(&arenas[run], desc);
             check_ok(device->iface->conv2d_create(device, &desc, &op));
@@ -265,7 +265,7 @@ static void test_bf16_products(void **state) {
                                      .precision = ADELE_PRECISION_BF16};
     struct adele_device *device = NULL;
     struct adele_op *op = NULL;
-    check_ok(cpu_device_create_with_block(16, &device));
+    check_ok(cpu_device_create_with_block(16, false, &device));
     check_ok(device->iface->conv2d_create(device, &desc, &op));
     bool has_products = cpu_isa() == CPU_ISA_AVX512_BF16;
     assert_true((strstr(op->engine, "avx512_core_bf16") != NULL) == has_products);

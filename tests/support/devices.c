@@ -133,7 +133,7 @@ static void each_library(void (*body)(struct adele_device *device)) {
 
 static void on_cpu_block(int block, void (*body)(struct adele_device *device)) {
     struct adele_device *device = NULL;
-    assert_int_equal(cpu_device_create_with_block(block, &device), ADELE_OK);
+    assert_int_equal(cpu_device_create_with_block(block, false, &device), ADELE_OK);
     run_on(device, block == 8 ? "block of 8" : "block of 16", body);
 }
 
@@ -186,8 +186,8 @@ struct adele_device *devices_open_first(void) {
     struct adele_device *device = NULL;
     if (lacks_gpu())
         return NULL;
-    adele_status status =
-        devices_are_cpu() ? cpu_device_create(&device) : open_with(&options, &device);
+    adele_status status = devices_are_cpu() ? cpu_device_create(ADELE_PRECISION_FP32, &device)
+                                            : open_with(&options, &device);
     if (status != ADELE_OK)
         print_error("%s\n", adele_error_message());
     return device;
