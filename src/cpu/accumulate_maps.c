@@ -7,6 +7,7 @@
 #include "cpu/cpu.h"
 #include "cpu/softmax.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 #include "cpu/vector_math.h"
 #include "device/op_check.h"
 
@@ -17,6 +18,7 @@ struct accumulate_maps_op {
     struct cpu_op base;
     struct adele_accumulate_maps_desc desc;
     int block, stride, n_threads;
+    bool is_bf16; // of the logits
     size_t thread_floats;
     float *buffers; // (n_threads, thread_floats): the args have no workspace
 };
@@ -33,6 +35,7 @@ adele_status cpu_accumulate_maps_create(const struct adele_device *device,
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
+    op->is_bf16 = cpu_is_bf16(device);
     op->stride = (desc->w + 15) / 16 * 16;
     op->n_threads = cpu_n_threads(device);
     // Logits, which become probabilities, and two lines for the softmax.
@@ -42,10 +45,10 @@ adele_status cpu_accumulate_maps_create(const struct adele_device *device,
 }
 
 // Row y of category c of a blocked tensor, as a plain row.
-CPU_KERNEL(static void, gather_row, (const float *from, int block, int n, float *restrict to),
-           (from, block, n, to)) {
+CPU_VALUE_KERNEL(static void, gather_row, (const void *from, int block, int n, float *restrict to),
+                 (from, block, n, to)) {
     for (int x = 0; x < n; x++)
-        to[x] = from[(size_t)x * (size_t)block];
+        to[x] = value_at(from, (size_t)x * (size_t)block, is_bf16);
 }
 
 CPU_KERNEL(static void, blend_row,
@@ -68,8 +71,9 @@ static void process_row(const struct accumulate_maps_op *op,
     size_t stride = (size_t)op->stride;
     float *lines = buffer + (size_t)desc->c * stride;
     for (int c = 0; c < desc->c; c++)
-        gather_row((const float *)args->logits + cpu_tensor_index(shape, op->block, n, c, y, 0),
-                   op->block, desc->w, buffer + (size_t)c * stride);
+        gather_row(value_address(args->logits, cpu_tensor_index(shape, op->block, n, c, y, 0),
+                                 op->is_bf16),
+                   op->block, desc->w, buffer + (size_t)c * stride, op->is_bf16);
     softmax_row(buffer, desc->c, desc->w, op->stride, 1.0f, buffer, lines, lines + stride);
     for (int c = 0; c < desc->c; c++) {
         size_t at = (((size_t)i_map * (size_t)desc->c + (size_t)c) * (size_t)desc->h + (size_t)y) *

@@ -4,15 +4,16 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/elementwise.h"
-#include "cpu/isa.h"
+#include "cpu/values.h"
 
 #include <string.h>
 
-#define CHUNK 16384 // floats of one task
+#define CHUNK 16384 // values of one task
 
 struct add {
     struct cpu_op base;
-    size_t n_floats;
+    size_t n_values;
+    bool is_bf16;
 };
 
 adele_status cpu_add_create(const struct adele_device *device, const struct adele_add_desc *desc,
@@ -20,47 +21,51 @@ adele_status cpu_add_create(const struct adele_device *device, const struct adel
     TRY(cpu_op_create(device, ADELE_OP_add, sizeof(struct add), out));
     struct add *self = (struct add *)*out;
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
-    self->n_floats = cpu_tensor_values(shape, cpu_block(device));
+    self->n_values = cpu_tensor_values(shape, cpu_block(device));
+    self->is_bf16 = cpu_is_bf16(device);
     self->base.op.flops_forward =
         (double)desc->n * (double)desc->c * (double)desc->h * (double)desc->w;
     return ADELE_OK;
 }
 
-CPU_KERNEL(static void, add_rows, (float *to, const float *a, const float *b, size_t count),
-           (to, a, b, count)) {
-    for (size_t i = 0; i < count; i++)
-        to[i] = a[i] + b[i];
+CPU_VALUE_KERNEL(static void, add_values,
+                 (void *to, const void *a, const void *b, size_t first, size_t end),
+                 (to, a, b, first, end)) {
+    for (size_t i = first; i < end; i++)
+        value_store(to, i, value_at(a, i, is_bf16) + value_at(b, i, is_bf16), is_bf16);
 }
 
-static size_t chunk_length(size_t n_floats, size_t i) {
-    return n_floats - i < CHUNK ? n_floats - i : CHUNK;
+static size_t chunk_end(size_t n_values, size_t i) {
+    return n_values - i < CHUNK ? n_values : i + CHUNK;
 }
 
 adele_status cpu_add_forward(struct adele_op *op, const struct adele_add_args *args) {
-    size_t n_floats = ((const struct add *)op)->n_floats;
-    const float *src0 = args->src0, *src1 = args->src1;
-    float *dst = args->dst;
+    const struct add *self = (const struct add *)op;
+    size_t n_values = self->n_values;
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < n_floats; i += CHUNK)
-        add_rows(dst + i, src0 + i, src1 + i, chunk_length(n_floats, i));
+    for (size_t i = 0; i < n_values; i += CHUNK)
+        add_values(args->dst, args->src0, args->src1, i, chunk_end(n_values, i), self->is_bf16);
     return ADELE_OK;
 }
 
-static void write_gradient(float *d_src, const float *d_dst, bool accumulate, size_t n_floats) {
+static void write_gradient(const struct add *self, void *d_src, const void *d_dst,
+                           bool accumulate) {
+    bool is_bf16 = self->is_bf16;
     if (accumulate) {
-        elementwise_add_tensor(d_src, d_dst, n_floats, false);
+        elementwise_add_tensor(d_src, d_dst, self->n_values, is_bf16);
         return;
     }
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < n_floats; i += CHUNK)
-        memcpy(d_src + i, d_dst + i, chunk_length(n_floats, i) * sizeof(float));
+    for (size_t i = 0; i < self->n_values; i += CHUNK)
+        memcpy(value_address(d_src, i, is_bf16), value_address(d_dst, i, is_bf16),
+               (chunk_end(self->n_values, i) - i) * value_bytes(is_bf16));
 }
 
 adele_status cpu_add_backward(struct adele_op *op, const struct adele_add_args *args) {
-    size_t n_floats = ((const struct add *)op)->n_floats;
+    const struct add *self = (const struct add *)op;
     if (args->d_src0 != NULL)
-        write_gradient(args->d_src0, args->d_dst, args->accumulate_d_src0, n_floats);
+        write_gradient(self, args->d_src0, args->d_dst, args->accumulate_d_src0);
     if (args->d_src1 != NULL)
-        write_gradient(args->d_src1, args->d_dst, args->accumulate_d_src1, n_floats);
+        write_gradient(self, args->d_src1, args->d_dst, args->accumulate_d_src1);
     return ADELE_OK;
 }

@@ -95,11 +95,11 @@ adele_status cpu_aspp_forward(struct adele_op *op, const struct adele_aspp_args 
             elementwise_add_tensor(args->dst, staging, cpu_tensor_values(self->all, self->block),
                                    false);
         else if (!is_sum)
-            channels_move(self->block, (struct channels){self->all, r * desc->c_out}, args->dst,
+            channels_move(op->device, (struct channels){self->all, r * desc->c_out}, args->dst,
                           (struct channels){self->branch, 0}, staging, desc->c_out, false);
     }
     if (!is_sum)
-        channels_zero_padding(self->block, self->all, args->dst);
+        channels_zero_padding(op->device, self->all, args->dst);
     return ADELE_OK;
 }
 
@@ -112,10 +112,10 @@ adele_status cpu_aspp_backward(struct adele_op *op, const struct adele_aspp_args
     float *staging = staging_of(self, args->workspace);
     for (int r = 0; r < desc->n_rates; r++) {
         if (!is_sum) {
-            channels_move(self->block, (struct channels){self->branch, 0}, staging,
+            channels_move(op->device, (struct channels){self->branch, 0}, staging,
                           (struct channels){self->all, r * desc->c_out}, args->d_dst, desc->c_out,
                           false);
-            channels_zero_padding(self->block, self->branch, staging);
+            channels_zero_padding(op->device, self->branch, staging);
         }
         struct adele_conv2d_args branch = {.src = args->src,
                                            .weight = args->weights[r],

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "cpu/cpu.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 #include "device/intensity_rule.h"
 #include "device/op_check.h"
 
@@ -13,6 +14,7 @@ struct augment_intensity {
     struct cpu_op base;
     struct adele_augment_intensity_desc desc;
     int block, n_threads;
+    bool is_bf16; // of the images
 };
 
 static size_t plane_size(const struct augment_intensity *op) {
@@ -31,6 +33,7 @@ adele_status cpu_augment_intensity_create(const struct adele_device *device,
     struct augment_intensity *op = (struct augment_intensity *)*out;
     op->desc = *desc;
     op->block = cpu_block(device);
+    op->is_bf16 = cpu_is_bf16(device);
     op->n_threads = cpu_n_threads(device);
     op->base.op.workspace_bytes = (size_t)op->n_threads * scratch_floats(op) * sizeof(float);
     return ADELE_OK;
@@ -125,10 +128,10 @@ static void change_plane(const struct augment_intensity *op,
     bool has_blur = intensity_has_blur(&change), has_tone = intensity_has_tone(&change);
     if (change.noise == 0.0f && !has_blur && !has_tone)
         return;
-    float *image = (float *)args->images + cpu_tensor_index(shape, op->block, n, c, 0, 0);
+    size_t first = cpu_tensor_index(shape, op->block, n, c, 0, 0);
     float *plane = scratch, *before = has_blur ? scratch + count : plane;
     for (size_t i = 0; i < count; i++)
-        before[i] = image[i * block];
+        before[i] = value_at(args->images, first + i * block, op->is_bf16);
     if (change.noise > 0.0f)
         add_noise(op, args->epoch, id, c, change.noise, before);
     if (has_blur)
@@ -136,7 +139,7 @@ static void change_plane(const struct augment_intensity *op,
     if (has_tone)
         change_tone(&change, plane, count);
     for (size_t i = 0; i < count; i++)
-        image[i * block] = plane[i];
+        value_store(args->images, first + i * block, plane[i], op->is_bf16);
 }
 
 adele_status cpu_augment_intensity_forward(struct adele_op *base,

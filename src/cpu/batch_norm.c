@@ -14,7 +14,7 @@
 // show.
 #include "base/fail.h"
 #include "cpu/cpu.h"
-#include "cpu/isa.h"
+#include "cpu/values.h"
 #include "device/op_check.h"
 
 #include <math.h>
@@ -39,14 +39,14 @@ struct coefficients {
 
 // The loops over the pixels of a chunk; see batch_norm_kernels.h.
 struct kernels {
-    void (*sum_values)(const float *x, size_t n_pixels, struct lane_sums *sums);
-    void (*sum_gradients)(const float *x, const float *dst, const float *d_dst, size_t n_pixels,
-                          struct lane_sums *sums);
-    void (*apply_forward)(const float *x, const float *residual, float *dst, size_t n_pixels,
-                          const struct coefficients *coefficients, bool has_relu);
-    void (*apply_backward)(const float *x, const float *dst, const float *d_dst, float *d_src,
-                           float *d_residual, size_t n_pixels,
-                           const struct coefficients *coefficients);
+    void (*sum_values)(const void *x, size_t n_pixels, struct lane_sums *sums, bool is_bf16);
+    void (*sum_gradients)(const void *x, const void *dst, const void *d_dst, size_t n_pixels,
+                          struct lane_sums *sums, bool is_bf16);
+    void (*apply_forward)(const void *x, const void *residual, void *dst, size_t n_pixels,
+                          const struct coefficients *coefficients, bool has_relu, bool is_bf16);
+    void (*apply_backward)(const void *x, const void *dst, const void *d_dst, void *d_src,
+                           void *d_residual, size_t n_pixels,
+                           const struct coefficients *coefficients, bool is_bf16);
 };
 
 #define WIDTH 8
@@ -58,6 +58,7 @@ struct batch_norm {
     struct cpu_op base;
     struct adele_batch_norm_desc desc;
     int block, n_blocks, n_chunks;
+    bool is_bf16;                  // of the tensors
     const struct kernels *kernels; // of the block's width
     size_t plane;                  // H * W
     struct cpu_slice dst;
@@ -65,7 +66,7 @@ struct batch_norm {
 
 // One chunk of pixels of a block of channels.
 struct chunk {
-    size_t offset; // in floats, of the first pixel's first lane
+    size_t offset; // in values, of the first pixel's first lane
     size_t dst;    // the same in dst and d_dst, which may be slices
     size_t n_pixels;
     int i_block;
@@ -80,6 +81,7 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
     struct batch_norm *self = (struct batch_norm *)*out;
     self->desc = *desc;
     self->block = cpu_block(device);
+    self->is_bf16 = cpu_is_bf16(device);
     self->kernels = self->block == MAX_BLOCK ? &kernels_16 : &kernels_8;
     self->n_blocks = (desc->c + self->block - 1) / self->block;
     self->plane = (size_t)desc->h * (size_t)desc->w;
@@ -148,22 +150,26 @@ static void combine(const struct batch_norm *self, double *partial, int c, doubl
 
 // ---- forward ------------------------------------------------------------------------------------
 
-static void sum_chunk(const struct batch_norm *self, const float *src, long i_task,
+// The place of a tensor's value; NULL where there is no tensor.
+static void *place(const struct batch_norm *self, const void *tensor, size_t offset) {
+    return tensor != NULL ? value_address(tensor, offset, self->is_bf16) : NULL;
+}
+
+static void sum_chunk(const struct batch_norm *self, const void *src, long i_task,
                       double *partial) {
     struct chunk chunk = task_chunk(self, i_task);
     struct lane_sums sums = {0};
-    self->kernels->sum_values(src + chunk.offset, chunk.n_pixels, &sums);
+    self->kernels->sum_values(place(self, src, chunk.offset), chunk.n_pixels, &sums, self->is_bf16);
     store_sums(self, &sums, part_sums(self, partial, chunk.i_block, chunk.i_part));
 }
 
 static void batch_statistics(const struct batch_norm *self,
                              const struct adele_batch_norm_args *args) {
-    const float *src = args->src;
     double *partial = args->workspace;
     long count = n_tasks(self);
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < count; i++)
-        sum_chunk(self, src, i, partial);
+        sum_chunk(self, args->src, i, partial);
     double n = (double)self->desc.n * (double)self->plane;
     double momentum = self->desc.momentum;
     for (int c = 0; c < self->desc.c; c++) {
@@ -204,14 +210,14 @@ static struct coefficients forward_coefficients(const struct batch_norm *self,
 
 static void apply_chunk_forward(const struct batch_norm *self,
                                 const struct adele_batch_norm_args *args, long i_task) {
-    const float *src = args->src, *residual = self->desc.has_residual ? args->residual : NULL;
-    float *dst = args->dst;
+    const void *residual = self->desc.has_residual ? args->residual : NULL;
     struct chunk chunk = task_chunk(self, i_task);
     struct coefficients coefficients =
         forward_coefficients(self, args, chunk.i_block * self->block);
-    self->kernels->apply_forward(src + chunk.offset,
-                                 residual != NULL ? residual + chunk.offset : NULL, dst + chunk.dst,
-                                 chunk.n_pixels, &coefficients, self->desc.has_relu);
+    self->kernels->apply_forward(place(self, args->src, chunk.offset),
+                                 place(self, residual, chunk.offset),
+                                 place(self, args->dst, chunk.dst), chunk.n_pixels, &coefficients,
+                                 self->desc.has_relu, self->is_bf16);
 }
 
 adele_status cpu_batch_norm_forward(struct adele_op *op, const struct adele_batch_norm_args *args) {
@@ -232,12 +238,12 @@ adele_status cpu_batch_norm_forward(struct adele_op *op, const struct adele_batc
 static void sum_chunk_gradients(const struct batch_norm *self,
                                 const struct adele_batch_norm_args *args, long i_task,
                                 double *partial) {
-    const float *src = args->src, *d_dst = args->d_dst;
-    const float *dst = self->desc.has_relu ? args->dst : NULL;
+    const void *dst = self->desc.has_relu ? args->dst : NULL;
     struct chunk chunk = task_chunk(self, i_task);
     struct lane_sums sums = {0};
-    self->kernels->sum_gradients(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL,
-                                 d_dst + chunk.dst, chunk.n_pixels, &sums);
+    self->kernels->sum_gradients(place(self, args->src, chunk.offset), place(self, dst, chunk.dst),
+                                 place(self, args->d_dst, chunk.dst), chunk.n_pixels, &sums,
+                                 self->is_bf16);
     store_sums(self, &sums, part_sums(self, partial, chunk.i_block, chunk.i_part));
 }
 
@@ -280,15 +286,13 @@ static struct coefficients backward_coefficients(const struct batch_norm *self,
 static void apply_chunk_backward(const struct batch_norm *self,
                                  const struct adele_batch_norm_args *args, double *partial,
                                  long i_task) {
-    const float *src = args->src, *d_dst = args->d_dst;
-    const float *dst = self->desc.has_relu ? args->dst : NULL;
-    float *d_src = args->d_src, *d_residual = args->d_residual;
+    const void *dst = self->desc.has_relu ? args->dst : NULL;
     struct chunk chunk = task_chunk(self, i_task);
     struct coefficients coefficients = backward_coefficients(self, args, partial, chunk.i_block);
-    self->kernels->apply_backward(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL,
-                                  d_dst + chunk.dst, d_src + chunk.offset,
-                                  d_residual != NULL ? d_residual + chunk.offset : NULL,
-                                  chunk.n_pixels, &coefficients);
+    self->kernels->apply_backward(
+        place(self, args->src, chunk.offset), place(self, dst, chunk.dst),
+        place(self, args->d_dst, chunk.dst), place(self, args->d_src, chunk.offset),
+        place(self, args->d_residual, chunk.offset), chunk.n_pixels, &coefficients, self->is_bf16);
 }
 
 adele_status cpu_batch_norm_backward(struct adele_op *op,

@@ -2,18 +2,27 @@
 #include "cpu/channels.h"
 
 #include "cpu/elementwise.h"
+#include "cpu/values.h"
 
 #include <string.h>
 
-static void move_lanes(float *to, const float *from, size_t n_floats, size_t block, size_t n_lanes,
-                       bool accumulate) {
-    for (size_t i = 0; i < n_floats; i += block)
-        for (size_t lane = i; lane < i + n_lanes; lane++)
-            to[lane] = accumulate ? to[lane] + from[lane] : from[lane];
+CPU_VALUE_KERNEL(static void, move_lanes,
+                 (void *to, const void *from, size_t n_values, size_t block, size_t n_lanes,
+                  bool accumulate),
+                 (to, from, n_values, block, n_lanes, accumulate)) {
+    for (size_t i = 0; i < n_values; i += block)
+        for (size_t lane = i; lane < i + n_lanes; lane++) {
+            float value = value_at(from, lane, is_bf16);
+            if (accumulate)
+                value = value_at(to, lane, is_bf16) + value;
+            value_store(to, lane, value, is_bf16);
+        }
 }
 
-void channels_move(int block, struct channels to_channels, float *to, struct channels from_channels,
-                   const float *from, int count, bool accumulate) {
+void channels_move(const struct adele_device *device, struct channels to_channels, void *to,
+                   struct channels from_channels, const void *from, int count, bool accumulate) {
+    int block = cpu_block(device);
+    bool is_bf16 = cpu_is_bf16(device);
     struct adele_shape shape = to_channels.shape;
     size_t plane = (size_t)shape.h * (size_t)shape.w * (size_t)block;
     bool is_whole = to_channels.first % block == 0 && from_channels.first % block == 0;
@@ -21,28 +30,33 @@ void channels_move(int block, struct channels to_channels, float *to, struct cha
 #pragma omp parallel for collapse(2) schedule(static)
     for (int n = 0; n < shape.n; n++)
         for (int i = 0; i < n_moves; i++) {
-            float *out = to + cpu_tensor_index(shape, block, n, to_channels.first + i * step, 0, 0);
-            const float *in = from + cpu_tensor_index(from_channels.shape, block, n,
-                                                      from_channels.first + i * step, 0, 0);
+            int c_to = to_channels.first + i * step, c_from = from_channels.first + i * step;
+            void *out = value_address(to, cpu_tensor_index(shape, block, n, c_to, 0, 0), is_bf16);
+            const void *in = value_address(
+                from, cpu_tensor_index(from_channels.shape, block, n, c_from, 0, 0), is_bf16);
             int n_lanes = count - i * step < step ? count - i * step : step;
             if (n_lanes < block)
-                move_lanes(out, in, plane, (size_t)block, (size_t)n_lanes, accumulate);
+                move_lanes(out, in, plane, (size_t)block, (size_t)n_lanes, accumulate, is_bf16);
             else if (accumulate)
-                elementwise_add(out, in, plane);
+                elementwise_add_values(out, in, plane, is_bf16);
             else
-                memcpy(out, in, plane * sizeof(float));
+                memcpy(out, in, plane * value_bytes(is_bf16));
         }
 }
 
-void channels_zero_padding(int block, struct adele_shape shape, float *tensor) {
+void channels_zero_padding(const struct adele_device *device, struct adele_shape shape,
+                           void *tensor) {
+    int block = cpu_block(device);
+    bool is_bf16 = cpu_is_bf16(device);
     int first = shape.c % block;
-    size_t n_floats = (size_t)shape.h * (size_t)shape.w * (size_t)block;
+    size_t n_values = (size_t)shape.h * (size_t)shape.w * (size_t)block;
     if (first == 0)
         return;
 #pragma omp parallel for schedule(static)
     for (int n = 0; n < shape.n; n++) {
-        float *out = tensor + cpu_tensor_index(shape, block, n, shape.c - first, 0, 0) + first;
-        for (size_t i = 0; i < n_floats; i += (size_t)block)
-            memset(out + i, 0, (size_t)(block - first) * sizeof(float));
+        size_t out = cpu_tensor_index(shape, block, n, shape.c - first, 0, 0) + (size_t)first;
+        for (size_t i = 0; i < n_values; i += (size_t)block)
+            memset(value_address(tensor, out + i, is_bf16), 0,
+                   (size_t)(block - first) * value_bytes(is_bf16));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Moving channels between blocked tensors (N, ceil(C / B), H, W, B) of equal N, H and W.
+// Moving channels between a device's tensors (N, ceil(C / B), H, W, B) of equal N, H and W.
 #ifndef ADELE_CPU_CHANNELS_H
 #define ADELE_CPU_CHANNELS_H
 
@@ -13,9 +13,10 @@ struct channels {
 
 // Copies `count` channels of every image, or adds them: whole blocks where both sides begin at one,
 // single channels otherwise. Lanes behind the last channel are not written.
-void channels_move(int block, struct channels to_channels, float *to, struct channels from_channels,
-                   const float *from, int count, bool accumulate);
+void channels_move(const struct adele_device *device, struct channels to_channels, void *to,
+                   struct channels from_channels, const void *from, int count, bool accumulate);
 // Zeros the padding channels: the lanes of the last block that hold no channel.
-void channels_zero_padding(int block, struct adele_shape shape, float *tensor);
+void channels_zero_padding(const struct adele_device *device, struct adele_shape shape,
+                           void *tensor);
 
 #endif

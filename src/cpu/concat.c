@@ -31,10 +31,9 @@ static struct channels own(const struct concat *self, int c) {
 adele_status cpu_concat_forward(struct adele_op *op, const struct adele_concat_args *args) {
     const struct concat *self = (const struct concat *)op;
     struct channels first = {self->all, 0}, second = {self->all, self->c0};
-    int block = cpu_block(op->device);
-    channels_move(block, first, args->dst, own(self, self->c0), args->src0, self->c0, false);
-    channels_move(block, second, args->dst, own(self, self->c1), args->src1, self->c1, false);
-    channels_zero_padding(block, self->all, args->dst);
+    channels_move(op->device, first, args->dst, own(self, self->c0), args->src0, self->c0, false);
+    channels_move(op->device, second, args->dst, own(self, self->c1), args->src1, self->c1, false);
+    channels_zero_padding(op->device, self->all, args->dst);
     return ADELE_OK;
 }
 
@@ -42,10 +41,11 @@ adele_status cpu_concat_backward(struct adele_op *op, const struct adele_concat_
     const struct concat *self = (const struct concat *)op;
     struct channels first = {self->all, 0}, second = {self->all, self->c0};
     struct channels to0 = own(self, self->c0), to1 = own(self, self->c1);
-    int block = cpu_block(op->device);
-    channels_move(block, to0, args->d_src0, first, args->d_dst, self->c0, args->accumulate_d_src0);
-    channels_move(block, to1, args->d_src1, second, args->d_dst, self->c1, args->accumulate_d_src1);
-    channels_zero_padding(block, to0.shape, args->d_src0);
-    channels_zero_padding(block, to1.shape, args->d_src1);
+    channels_move(op->device, to0, args->d_src0, first, args->d_dst, self->c0,
+                  args->accumulate_d_src0);
+    channels_move(op->device, to1, args->d_src1, second, args->d_dst, self->c1,
+                  args->accumulate_d_src1);
+    channels_zero_padding(op->device, to0.shape, args->d_src0);
+    channels_zero_padding(op->device, to1.shape, args->d_src1);
     return ADELE_OK;
 }

@@ -7,6 +7,7 @@
 #include "cpu/resample.h"
 #include "cpu/softmax.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 #include "device/op_check.h"
 
 #include <math.h>
@@ -19,6 +20,7 @@ struct dice_op {
     struct cpu_op base;
     struct adele_dice_desc desc;
     int block, stride, n_threads, n_chunks;
+    bool is_bf16;             // of logits and d_logits
     struct adele_shape shape; // of the logits
     struct resample_axis rows, columns;
     size_t at_sums, at_factors, at_folded, at_threads, thread_bytes; // in the workspace
@@ -55,6 +57,7 @@ adele_status cpu_dice_create(const struct adele_device *device, const struct ade
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
+    op->is_bf16 = cpu_is_bf16(device);
     op->stride = (desc->w + 15) / 16 * 16;
     op->n_threads = cpu_n_threads(device);
     op->n_chunks = desc->h < MAX_CHUNKS ? desc->h : MAX_CHUNKS;
@@ -95,8 +98,8 @@ static const uint8_t *label_row(const struct dice_run *run, int n, int y) {
 
 static void load_row(const struct dice_run *run, int n, int y) {
     const struct dice_op *op = run->op;
-    resample_row_forward(run->args->logits, op->shape, op->block, n, &op->rows, &op->columns, y,
-                         run->scratch, run->p, op->stride);
+    resample_row_forward(run->args->logits, op->is_bf16, op->shape, op->block, n, &op->rows,
+                         &op->columns, y, run->scratch, run->p, op->stride);
     softmax_row(run->p, op->desc.c, op->desc.w, op->stride, 1.0f, run->p, run->maximum,
                 run->log_sum);
 }
@@ -176,10 +179,10 @@ static void fold_row(const struct dice_run *run, int n, int y) {
     for (int c = 0; c < desc->c; c += op->block) {
         float *folded = at(run, op->at_folded);
         int n_lanes = desc->c - c < op->block ? desc->c - c : op->block;
-        resample_columns_backward(run->p + (size_t)c * (size_t)op->stride, op->stride, n_lanes,
-                                  op->block, &op->columns, run->scratch,
-                                  folded + ((size_t)(c / op->block) * (size_t)desc->h + (size_t)y) *
-                                               row_floats);
+        resample_columns_backward(
+            run->p + (size_t)c * (size_t)op->stride, op->stride, n_lanes, op->block, &op->columns,
+            run->scratch,
+            folded + ((size_t)(c / op->block) * (size_t)desc->h + (size_t)y) * row_floats, false);
     }
 }
 
@@ -189,12 +192,13 @@ static void add_row(const struct dice_run *run, int n, int y) {
     size_t row_floats = (size_t)op->desc.w_logits * (size_t)op->block;
     const float *folded = at(run, op->at_folded);
     for (int c = 0; c < op->desc.c; c += op->block) {
-        float *to =
-            (float *)run->args->d_logits + cpu_tensor_index(op->shape, op->block, n, c, y, 0);
+        size_t to = cpu_tensor_index(op->shape, op->block, n, c, y, 0);
         resample_rows_backward(folded + (size_t)(c / op->block) * (size_t)op->desc.h * row_floats,
                                row_floats, &op->rows, y, run->scratch);
         for (size_t i = 0; i < row_floats; i++)
-            to[i] += run->scratch[i];
+            value_store(run->args->d_logits, to + i,
+                        value_at(run->args->d_logits, to + i, op->is_bf16) + run->scratch[i],
+                        op->is_bf16);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/random.h"
 #include "cpu/cpu.h"
+#include "cpu/values.h"
 
 #define MAX_BLOCK 16
 
@@ -11,6 +12,7 @@ struct dropout {
     struct cpu_op base;
     struct adele_dropout_desc desc;
     int block, n_blocks; // channels of a block, blocks of an image
+    bool is_bf16;        // of the tensors
     uint32_t threshold;  // words below it are dropped
     float factor;        // of what is kept
 };
@@ -21,6 +23,7 @@ adele_status cpu_dropout_create(const struct adele_device *device,
     struct dropout *self = (struct dropout *)*out;
     self->desc = *desc;
     self->block = cpu_block(device);
+    self->is_bf16 = cpu_is_bf16(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
     self->threshold = (uint32_t)(desc->rate * 4294967296.0);
     self->factor = (float)(1.0 / (1.0 - desc->rate));
@@ -53,8 +56,9 @@ static void draw_factors(const struct dropout *self, struct draw *draw, int b, s
 }
 
 // to = or += factor from, over block b of image n.
-static void scale_block(const struct dropout *self, const struct adele_dropout_args *args, int n,
-                        int b, const float *from, float *to, bool accumulate) {
+VALUE_INLINE void scale_block(const struct dropout *self, const struct adele_dropout_args *args,
+                              int n, int b, const void *from, void *to, bool accumulate,
+                              const bool is_bf16) {
     size_t n_pixels = (size_t)self->desc.h * (size_t)self->desc.w, block = (size_t)self->block;
     size_t at = ((size_t)n * (size_t)self->n_blocks + (size_t)b) * n_pixels * block;
     float factors[MAX_BLOCK];
@@ -69,18 +73,27 @@ static void scale_block(const struct dropout *self, const struct adele_dropout_a
             draw_factors(self, &draw, b, i, factors);
         for (size_t lane = 0; lane < block; lane++) {
             // A product with 0 would keep a NaN and the sign of what is dropped.
-            float value = factors[lane] > 0.0F ? factors[lane] * from[at + lane] : 0.0F;
-            to[at + lane] = accumulate ? to[at + lane] + value : value;
+            float value = 0.0F;
+            if (factors[lane] > 0.0F)
+                value = factors[lane] * value_at(from, at + lane, is_bf16);
+            if (accumulate)
+                value = value_at(to, at + lane, is_bf16) + value;
+            value_store(to, at + lane, value, is_bf16);
         }
     }
 }
 
 static void scale_all(const struct dropout *self, const struct adele_dropout_args *args,
-                      const float *from, float *to, bool accumulate) {
+                      const void *from, void *to, bool accumulate) {
     int n_tasks = self->desc.n * self->n_blocks;
 #pragma omp parallel for schedule(static)
-    for (int task = 0; task < n_tasks; task++)
-        scale_block(self, args, task / self->n_blocks, task % self->n_blocks, from, to, accumulate);
+    for (int task = 0; task < n_tasks; task++) {
+        int n = task / self->n_blocks, b = task % self->n_blocks;
+        if (self->is_bf16)
+            scale_block(self, args, n, b, from, to, accumulate, true);
+        else
+            scale_block(self, args, n, b, from, to, accumulate, false);
+    }
 }
 
 adele_status cpu_dropout_forward(struct adele_op *op, const struct adele_dropout_args *args) {

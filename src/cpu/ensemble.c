@@ -16,6 +16,7 @@ struct ensemble_op {
     struct cpu_op base;
     struct adele_ensemble_desc desc;
     int block, stride, n_threads;
+    bool is_bf16; // of the logits
     struct adele_shape shape;
     struct resample_axis rows, columns;
     size_t thread_floats;
@@ -36,6 +37,7 @@ adele_status cpu_ensemble_create(const struct adele_device *device,
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
+    op->is_bf16 = cpu_is_bf16(device);
     op->stride = (desc->w + 15) / 16 * 16;
     op->n_threads = cpu_n_threads(device);
     op->shape = (struct adele_shape){desc->n, desc->c, desc->h_in, desc->w_in};
@@ -71,8 +73,8 @@ static void process_row(const struct ensemble_op *op, const struct adele_ensembl
     float *z = buffer;
     float *p = z + (size_t)desc->c * stride;
     float *lines = p + (size_t)desc->c * stride;
-    resample_row_forward(args->logits, op->shape, op->block, n, &op->rows, &op->columns, y,
-                         lines + 2 * stride, z, op->stride);
+    resample_row_forward(args->logits, op->is_bf16, op->shape, op->block, n, &op->rows,
+                         &op->columns, y, lines + 2 * stride, z, op->stride);
     if (desc->mode == ADELE_ENSEMBLE_PROBABILITIES)
         softmax_row(z, desc->c, desc->w, op->stride, 1.0f, p, lines, lines + stride);
     float *rows = desc->mode == ADELE_ENSEMBLE_PROBABILITIES ? p : z;

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "cpu/loss_op.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 #include "device/op_check.h"
 #include <math.h>
 #include <omp.h>
@@ -50,6 +51,7 @@ adele_status cpu_loss_create(const struct adele_device *device, const struct ade
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
+    op->is_bf16 = cpu_is_bf16(device);
     op->stride = (desc->w + 15) / 16 * 16;
     op->n_threads = cpu_n_threads(device);
     op->n_used = desc->form == ADELE_LOSS_PLAIN ? 1 : desc->n_scales;
@@ -165,7 +167,8 @@ adele_status cpu_loss_forward(struct adele_op *base, const struct adele_loss_arg
     for (int k = op->n_used; k < desc->n_scales; k++) {
         struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
         if (args->d_logits[k] != NULL) // the plain form does not use this scale
-            memset(args->d_logits[k], 0, cpu_tensor_values(shape, op->block) * sizeof(float));
+            memset(args->d_logits[k], 0,
+                   cpu_tensor_values(shape, op->block) * value_bytes(op->is_bf16));
     }
     loss_process_batch(&run, n_threads);
     reduce(&run, n_threads);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "cpu/loss_op.h"
 
+#include "cpu/elementwise.h"
 #include "cpu/softmax.h"
+#include "cpu/values.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -15,8 +17,8 @@ static void load_row(const struct loss_run *run, struct loss_row *row, int n, in
     const struct loss_op *op = run->op;
     loss_row_set_labels(row, run->args->labels + pixel_index(op, n, y));
     for (int k = 0; k < op->n_used; k++)
-        resample_row_forward(run->args->logits[k], op->shape[k], op->block, n, &op->rows[k],
-                             &op->columns[k], y, row->scratch, row->z[k], op->stride);
+        resample_row_forward(run->args->logits[k], op->is_bf16, op->shape[k], op->block, n,
+                             &op->rows[k], &op->columns[k], y, row->scratch, row->z[k], op->stride);
     loss_row_mix(row);
 }
 
@@ -91,15 +93,16 @@ static float *row_gradients(const struct loss_run *run, int k, int i_block) {
 static void store_gradient(const struct loss_run *run, struct loss_row *row, int k, int n, int y) {
     const struct loss_op *op = run->op;
     int block = op->block;
+    bool is_direct = op->rows[k].is_identity, is_bf16 = is_direct && op->is_bf16;
     for (int c = 0; c < op->desc.c; c += block) {
-        float *to = row_gradients(run, k, c / block) +
-                    (size_t)y * (size_t)op->desc.w_scale[k] * (size_t)block;
-        if (op->rows[k].is_identity)
-            to =
-                (float *)run->args->d_logits[k] + cpu_tensor_index(op->shape[k], block, n, c, y, 0);
+        void *to = row_gradients(run, k, c / block) +
+                   (size_t)y * (size_t)op->desc.w_scale[k] * (size_t)block;
+        if (is_direct)
+            to = value_address(run->args->d_logits[k],
+                               cpu_tensor_index(op->shape[k], block, n, c, y, 0), is_bf16);
         int n_lanes = op->desc.c - c < block ? op->desc.c - c : block;
         resample_columns_backward(row->d_z + (size_t)c * (size_t)op->stride, op->stride, n_lanes,
-                                  block, &op->columns[k], row->scratch, to);
+                                  block, &op->columns[k], row->scratch, to, is_bf16);
     }
 }
 
@@ -125,20 +128,29 @@ static void process_row(const struct loss_run *run, struct loss_row *row, int n,
     }
 }
 
+// Row y of a block of d_logits, gathered along rows from the workspace.
+static void resample_row(const struct loss_run *run, const struct loss_row *row, int k, int n,
+                         int c, int y) {
+    const struct loss_op *op = run->op;
+    size_t row_floats = (size_t)op->desc.w_scale[k] * (size_t)op->block;
+    void *to = value_address(run->args->d_logits[k],
+                             cpu_tensor_index(op->shape[k], op->block, n, c, y, 0), op->is_bf16);
+    float *sums = op->is_bf16 ? row->scratch : to;
+    resample_rows_backward(row_gradients(run, k, c / op->block), row_floats, &op->rows[k], y, sums);
+    if (op->is_bf16)
+        elementwise_narrow(to, sums, row_floats);
+}
+
 // Resamples the gradients back along rows; called by all threads of the team.
-static void resample_rows(const struct loss_run *run, int n) {
+static void resample_rows(const struct loss_run *run, const struct loss_row *row, int n) {
     const struct loss_op *op = run->op;
     for (int k = 0; k < op->n_used; k++) {
         if (op->rows[k].is_identity)
             continue;
-        size_t row_floats = (size_t)op->desc.w_scale[k] * (size_t)op->block;
 #pragma omp for schedule(static) nowait
         for (int y = 0; y < op->desc.h_scale[k]; y++)
             for (int c = 0; c < op->desc.c; c += op->block)
-                resample_rows_backward(row_gradients(run, k, c / op->block), row_floats,
-                                       &op->rows[k], y,
-                                       (float *)run->args->d_logits[k] +
-                                           cpu_tensor_index(op->shape[k], op->block, n, c, y, 0));
+                resample_row(run, row, k, n, c, y);
     }
 #pragma omp barrier
 }
@@ -174,7 +186,7 @@ static void process_image(const struct loss_run *run, struct loss_row *row, int6
         process_row(run, row, n, y, *mask != 0, sums + y);
     }
     if (run->needs_gradient)
-        resample_rows(run, n);
+        resample_rows(run, row, n);
 }
 
 void loss_process_batch(const struct loss_run *run, int n_threads) {

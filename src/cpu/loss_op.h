@@ -11,7 +11,8 @@ struct loss_op {
     struct cpu_op base;
     struct adele_loss_desc desc;
     int block, stride, n_threads;
-    int n_used; // scales that enter the loss: 1 for the plain form
+    bool is_bf16; // of logits and d_logits
+    int n_used;   // scales that enter the loss: 1 for the plain form
     struct adele_shape shape[ADELE_MAX_SCALES];
     struct resample_axis rows[ADELE_MAX_SCALES], columns[ADELE_MAX_SCALES];
     // The workspace, in bytes from its start.

@@ -3,6 +3,8 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "cpu/elementwise.h"
+#include "cpu/values.h"
 #include "cpu/vector_math.h"
 #include <string.h>
 
@@ -80,27 +82,21 @@ void resample_axis_deinit(struct resample_axis *axis) {
 }
 
 // The inner loops know the block size, so that a pixel's channels are one or two vector registers.
-CPU_INLINE void blend_rows(const float *row_low, const float *row_high, float t, size_t n,
-                           float *out) {
-    float s = 1.0f - t;
-    for (size_t i = 0; i < n; i++)
-        out[i] = s * row_low[i] + t * row_high[i];
-}
-
 CPU_INLINE void blend_columns(const float *row, const struct resample_axis *columns, int block,
-                              float *out) {
+                              void *out, bool is_bf16) {
     for (int x = 0; x < columns->n_out; x++) {
         const float *low = row + (size_t)columns->low[x] * (size_t)block;
         const float *high = row + (size_t)columns->high[x] * (size_t)block;
         float t = columns->t[x];
         float s = 1.0f - t;
         for (int lane = 0; lane < block; lane++)
-            out[(size_t)x * (size_t)block + (size_t)lane] = s * low[lane] + t * high[lane];
+            value_store(out, (size_t)x * (size_t)block + (size_t)lane,
+                        s * low[lane] + t * high[lane], is_bf16);
     }
 }
 
 CPU_INLINE void gather_columns(const float *d_out, const struct resample_axis *columns, int block,
-                               float *d_in) {
+                               void *d_in, bool is_bf16) {
     for (int i = 0; i < columns->n_in; i++) {
         float sum[16] = {0.0f};
         const float *weights = columns->weights + columns->offset[i];
@@ -111,32 +107,34 @@ CPU_INLINE void gather_columns(const float *d_out, const struct resample_axis *c
                 sum[lane] += weight * pixel[lane];
         }
         for (int lane = 0; lane < block; lane++)
-            d_in[(size_t)i * (size_t)block + (size_t)lane] = sum[lane];
+            value_store(d_in, (size_t)i * (size_t)block + (size_t)lane, sum[lane], is_bf16);
     }
 }
 
-CPU_KERNEL(static void, row_blend,
-           (const float *row_low, const float *row_high, float t, size_t n, float *out),
-           (row_low, row_high, t, n, out)) {
-    blend_rows(row_low, row_high, t, n, out);
+CPU_VALUE_KERNEL(static void, row_blend,
+                 (const void *row_low, const void *row_high, float t, size_t n, float *out),
+                 (row_low, row_high, t, n, out)) {
+    float s = 1.0f - t;
+    for (size_t i = 0; i < n; i++)
+        out[i] = s * value_at(row_low, i, is_bf16) + t * value_at(row_high, i, is_bf16);
 }
 
-CPU_KERNEL(static void, columns_blend,
-           (const float *row, const struct resample_axis *columns, int block, float *out),
-           (row, columns, block, out)) {
+CPU_VALUE_KERNEL(static void, columns_blend,
+                 (const float *row, const struct resample_axis *columns, int block, void *out),
+                 (row, columns, block, out)) {
     if (block == 8)
-        blend_columns(row, columns, 8, out);
+        blend_columns(row, columns, 8, out, is_bf16);
     else
-        blend_columns(row, columns, 16, out);
+        blend_columns(row, columns, 16, out, is_bf16);
 }
 
-CPU_KERNEL(static void, columns_gather,
-           (const float *d_out, const struct resample_axis *columns, int block, float *d_in),
-           (d_out, columns, block, d_in)) {
+CPU_VALUE_KERNEL(static void, columns_gather,
+                 (const float *d_out, const struct resample_axis *columns, int block, void *d_in),
+                 (d_out, columns, block, d_in)) {
     if (block == 8)
-        gather_columns(d_out, columns, 8, d_in);
+        gather_columns(d_out, columns, 8, d_in, is_bf16);
     else
-        gather_columns(d_out, columns, 16, d_in);
+        gather_columns(d_out, columns, 16, d_in, is_bf16);
 }
 
 CPU_KERNEL(static void, rows_gather,
@@ -162,47 +160,57 @@ CPU_INLINE void unpack_lanes(const float *row, int n_lanes, int block, int n, fl
     }
 }
 
-CPU_INLINE void pack_lanes(const float *plain, int stride, int n_lanes, int block, int n,
-                           float *row) {
+CPU_INLINE void pack_lanes(const float *plain, int stride, int n_lanes, int block, int n, void *row,
+                           bool is_bf16) {
     for (int lane = 0; lane < block; lane++) {
         const float *from = plain + (size_t)lane * (size_t)stride;
         for (int x = 0; x < n; x++)
-            row[(size_t)x * (size_t)block + (size_t)lane] = lane < n_lanes ? from[x] : 0.0f;
+            value_store(row, (size_t)x * (size_t)block + (size_t)lane,
+                        lane < n_lanes ? from[x] : 0.0f, is_bf16);
     }
 }
 
-// The row of the tensor, blended along rows where it has to be; borrowed from the tensor or
-// scratch.
-static const float *source_row(const float *tensor, struct adele_shape shape, int block, int n,
-                               int i_block, const struct resample_axis *rows, int y,
-                               float *scratch) {
+// The row of the tensor as floats, blended along rows where it has to be; borrowed from the tensor
+// or scratch.
+static const float *source_row(const void *tensor, bool is_bf16, struct adele_shape shape,
+                               int block, int n, int i_block, const struct resample_axis *rows,
+                               int y, float *scratch) {
     int c = i_block * block;
-    const float *low = tensor + cpu_tensor_index(shape, block, n, c, rows->low[y], 0);
-    if (rows->is_identity)
-        return low;
-    const float *high = tensor + cpu_tensor_index(shape, block, n, c, rows->high[y], 0);
-    row_blend(low, high, rows->t[y], (size_t)shape.w * (size_t)block, scratch);
+    size_t n_values = (size_t)shape.w * (size_t)block;
+    size_t low = cpu_tensor_index(shape, block, n, c, rows->low[y], 0);
+    size_t high = cpu_tensor_index(shape, block, n, c, rows->high[y], 0);
+    if (!rows->is_identity)
+        row_blend(value_address(tensor, low, is_bf16), value_address(tensor, high, is_bf16),
+                  rows->t[y], n_values, scratch, is_bf16);
+    else if (is_bf16)
+        elementwise_widen(scratch, value_address(tensor, low, true), n_values);
+    else
+        return value_address(tensor, low, false);
     return scratch;
 }
 
-void resample_row_blocked(const float *tensor, struct adele_shape shape, int block, int n,
-                          int i_block, const struct resample_axis *rows,
-                          const struct resample_axis *columns, int y, float *scratch, float *out) {
-    const float *row = source_row(tensor, shape, block, n, i_block, rows, y, scratch);
-    if (columns->is_identity)
-        memcpy(out, row, (size_t)shape.w * (size_t)block * sizeof *out);
+void resample_row_blocked(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
+                          int n, int i_block, const struct resample_axis *rows,
+                          const struct resample_axis *columns, int y, float *scratch, void *out) {
+    const float *row = source_row(tensor, is_bf16, shape, block, n, i_block, rows, y, scratch);
+    size_t n_values = (size_t)shape.w * (size_t)block;
+    if (!columns->is_identity)
+        columns_blend(row, columns, block, out, is_bf16);
+    else if (is_bf16)
+        elementwise_narrow(out, row, n_values);
     else
-        columns_blend(row, columns, block, out);
+        memcpy(out, row, n_values * sizeof(float));
 }
 
-void resample_row_forward(const float *tensor, struct adele_shape shape, int block, int n,
-                          const struct resample_axis *rows, const struct resample_axis *columns,
-                          int y, float *scratch, float *out, int stride) {
+void resample_row_forward(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
+                          int n, const struct resample_axis *rows,
+                          const struct resample_axis *columns, int y, float *scratch, float *out,
+                          int stride) {
     float *wide = scratch + (size_t)shape.w * (size_t)block;
     for (int i_block = 0; i_block * block < shape.c; i_block++) {
-        const float *row = source_row(tensor, shape, block, n, i_block, rows, y, scratch);
+        const float *row = source_row(tensor, is_bf16, shape, block, n, i_block, rows, y, scratch);
         if (!columns->is_identity) {
-            columns_blend(row, columns, block, wide);
+            columns_blend(row, columns, block, wide, false);
             row = wide;
         }
         int n_lanes = shape.c - i_block * block < block ? shape.c - i_block * block : block;
@@ -212,13 +220,14 @@ void resample_row_forward(const float *tensor, struct adele_shape shape, int blo
 }
 
 void resample_columns_backward(const float *d_out, int stride, int n_lanes, int block,
-                               const struct resample_axis *columns, float *scratch, float *d_in) {
+                               const struct resample_axis *columns, float *scratch, void *d_in,
+                               bool is_bf16) {
     if (columns->is_identity) {
-        pack_lanes(d_out, stride, n_lanes, block, columns->n_out, d_in);
+        pack_lanes(d_out, stride, n_lanes, block, columns->n_out, d_in, is_bf16);
         return;
     }
-    pack_lanes(d_out, stride, n_lanes, block, columns->n_out, scratch);
-    columns_gather(scratch, columns, block, d_in);
+    pack_lanes(d_out, stride, n_lanes, block, columns->n_out, scratch, false);
+    columns_gather(scratch, columns, block, d_in, is_bf16);
 }
 
 void resample_rows_backward(const float *d_rows, size_t row_floats,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Bilinear, align-corners resampling of one row at a time between the blocked layout and plain
-// rows, for the loss, the ensemble and the sampler. Output position o reads input position o (n_in
+// rows, for the loss, the ensemble and the sampler. Tensors are bf16 or floats (is_bf16); plain
+// rows and scratch are floats, so that what is written to a bf16 tensor is rounded once. Output
+// position o reads input position o (n_in
 // - 1) / (n_out - 1). Both directions are in gather form, so the order of every sum is fixed.
 #ifndef ADELE_CPU_RESAMPLE_H
 #define ADELE_CPU_RESAMPLE_H
@@ -24,18 +26,21 @@ void resample_axis_deinit(struct resample_axis *axis); // also zeroes it
 
 // Row y of the output of image n, as plain rows out[c * stride + x], c < shape.c, x <
 // columns->n_out. `scratch` holds (columns->n_in + columns->n_out) * block floats.
-void resample_row_forward(const float *tensor, struct adele_shape shape, int block, int n,
-                          const struct resample_axis *rows, const struct resample_axis *columns,
-                          int y, float *scratch, float *out, int stride);
-// Row y of the output, in the blocked layout: out[x * block + lane] of channel block i_block.
-void resample_row_blocked(const float *tensor, struct adele_shape shape, int block, int n,
-                          int i_block, const struct resample_axis *rows,
-                          const struct resample_axis *columns, int y, float *scratch, float *out);
+void resample_row_forward(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
+                          int n, const struct resample_axis *rows,
+                          const struct resample_axis *columns, int y, float *scratch, float *out,
+                          int stride);
+// Row y of the output, in the blocked layout: value x * block + lane of `out`, of channel block
+// i_block. `scratch` holds columns->n_in * block floats.
+void resample_row_blocked(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
+                          int n, int i_block, const struct resample_axis *rows,
+                          const struct resample_axis *columns, int y, float *scratch, void *out);
 // The transpose along columns: d_out[c * stride + x] for the n_lanes channels of one block -> one
-// blocked row d_in[x * block + lane] of columns->n_in pixels; lanes from n_lanes on become 0.
-// `scratch` holds columns->n_out * block floats.
+// blocked row of columns->n_in pixels, value x * block + lane of d_in; lanes from n_lanes on become
+// 0. `scratch` holds columns->n_out * block floats.
 void resample_columns_backward(const float *d_out, int stride, int n_lanes, int block,
-                               const struct resample_axis *columns, float *scratch, float *d_in);
+                               const struct resample_axis *columns, float *scratch, void *d_in,
+                               bool is_bf16);
 // The transpose along rows: d_in row y = sum of weighted rows of `row_floats` floats of d_rows.
 void resample_rows_backward(const float *d_rows, size_t row_floats,
                             const struct resample_axis *rows, int y, float *d_in);

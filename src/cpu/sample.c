@@ -16,6 +16,7 @@
 #include "cpu/resample.h"
 #include "cpu/sample_voc.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 #include "device/elastic_rule.h"
 #include "device/op_check.h"
 #include <math.h>
@@ -28,6 +29,7 @@ struct sample_op {
     struct cpu_op base;
     struct adele_sample_desc desc;
     int block, n_threads;
+    bool is_bf16; // of the images that it writes
     struct adele_shape shape[ADELE_MAX_SCALES];
     struct resample_axis rows[ADELE_MAX_SCALES], columns[ADELE_MAX_SCALES]; // from scale 0
 };
@@ -75,6 +77,7 @@ adele_status cpu_sample_create(const struct adele_device *device,
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
+    op->is_bf16 = cpu_is_bf16(device);
     op->n_threads = cpu_n_threads(device);
     for (int k = 0; k < desc->n_scales; k++) {
         op->shape[k] = (struct adele_shape){desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
@@ -215,30 +218,38 @@ static float blended(const struct adele_sample_set *set, const struct plane *pla
     return (1.0f - ty) * upper + ty * lower;
 }
 
+// Zeros, which the padding channels keep, to row y of image n at scale 0.
+static void clear_image_row(const struct sample_op *op, const struct adele_sample_args *args, int n,
+                            int y) {
+    for (int c = 0; c < op->desc.c; c += op->block) {
+        size_t first = cpu_tensor_index(op->shape[0], op->block, n, c, y, 0);
+        memset(value_address(args->images[0], first, op->is_bf16), 0,
+               (size_t)op->desc.w * (size_t)op->block * value_bytes(op->is_bf16));
+    }
+}
+
 // Row y of image row n at scale 0.
 static void write_image_row(const struct sample_op *op, const struct adele_sample_args *args,
                             const struct placement *placement, int n, int y) {
     const struct adele_sample_set *set = &args->set;
     int id = args->sample_ids[n];
-    int block = op->block;
-    for (int c = 0; c < op->desc.c; c++) {
-        float *out = (float *)args->images[0] + cpu_tensor_index(op->shape[0], block, n, c, y, 0);
-        if (c % block == 0)
-            memset(out, 0, (size_t)op->desc.w * (size_t)block * sizeof *out);
-        if (id < 0)
-            continue;
+    clear_image_row(op, args, n, y);
+    for (int c = 0; c < op->desc.c && id >= 0; c++) {
+        size_t first = cpu_tensor_index(op->shape[0], op->block, n, c, y, 0);
         size_t i_plane = (size_t)id * (size_t)set->c + (size_t)c;
         struct plane plane = {image_of(args, n), (size_t)c, set->mean[i_plane],
                               set->inv_std[i_plane]};
         for (int x = 0; x < op->desc.w; x++) {
             double source_x, source_y;
+            float value;
             if (placement->is_affine) {
                 find_source(placement, set->w, x, y, &source_x, &source_y);
-                out[(size_t)x * (size_t)block] = blended(set, &plane, source_x, source_y);
+                value = blended(set, &plane, source_x, source_y);
             } else {
                 int source_column = placement->is_flipped ? set->w - 1 - x : x;
-                out[(size_t)x * (size_t)block] = normalized(set, &plane, source_column, y);
+                value = normalized(set, &plane, source_column, y);
             }
+            value_store(args->images[0], first + (size_t)x * (size_t)op->block, value, op->is_bf16);
         }
     }
 }
@@ -298,13 +309,11 @@ static void write_voc_row(const struct sample_op *op, const struct adele_sample_
     const uint8_t *maps[3] = {set->labels, set->noisy, set->truth};
     uint8_t *outs[3] = {args->labels, args->noisy, args->truth};
     size_t id = (size_t)args->sample_ids[n], image = (size_t)set->h * (size_t)set->w;
-    int block = op->block, w = op->desc.w;
+    int w = op->desc.w;
     bool is_flipped, has_hsv = op->desc.augment.hsv > 0.0;
     struct voc_placement placement =
         sample_voc_place(&op->desc, args, args->sample_ids[n], &is_flipped);
-    for (int c = 0; c < op->desc.c; c += block)
-        memset((float *)args->images[0] + cpu_tensor_index(op->shape[0], block, n, c, y, 0), 0,
-               (size_t)w * (size_t)block * sizeof(float));
+    clear_image_row(op, args, n, y);
     for (int x = 0; x < w; x++) {
         int x_scaled = (is_flipped ? w - 1 - x : x) + placement.left;
         int y_scaled = y + placement.top;
@@ -320,8 +329,8 @@ static void write_voc_row(const struct sample_op *op, const struct adele_sample_
         sample_voc_pixel(set, &placement, has_hsv, image_of(args, n), x_scaled, y_scaled, pixel);
         for (int c = 0; c < op->desc.c; c++) {
             size_t plane = id * (size_t)set->c + (size_t)c;
-            ((float *)args->images[0])[cpu_tensor_index(op->shape[0], block, n, c, y, x)] =
-                (pixel[c] - set->mean[plane]) * set->inv_std[plane];
+            value_store(args->images[0], cpu_tensor_index(op->shape[0], op->block, n, c, y, x),
+                        (pixel[c] - set->mean[plane]) * set->inv_std[plane], op->is_bf16);
         }
     }
 }
@@ -336,10 +345,11 @@ static void write_scale(const struct sample_op *op, const struct adele_sample_ar
         int y = row % op->desc.h_scale[k];
         float *scratch = thread_scratch(op, args);
         for (int c = 0; c < op->desc.c; c += block)
-            resample_row_blocked(args->images[0], op->shape[0], block, n, c / block, &op->rows[k],
-                                 &op->columns[k], y, scratch,
-                                 (float *)args->images[k] +
-                                     cpu_tensor_index(op->shape[k], block, n, c, y, 0));
+            resample_row_blocked(args->images[0], op->is_bf16, op->shape[0], block, n, c / block,
+                                 &op->rows[k], &op->columns[k], y, scratch,
+                                 value_address(args->images[k],
+                                               cpu_tensor_index(op->shape[k], block, n, c, y, 0),
+                                               op->is_bf16));
     }
 }
 
