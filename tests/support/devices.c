@@ -131,16 +131,18 @@ static void each_library(void (*body)(struct adele_device *device)) {
     prepare_libraries(false);
 }
 
-static void on_cpu_block(int block, void (*body)(struct adele_device *device)) {
+static void on_cpu_block(int block, bool is_bf16, void (*body)(struct adele_device *device)) {
     struct adele_device *device = NULL;
-    assert_int_equal(cpu_device_create_with_block(block, false, &device), ADELE_OK);
-    run_on(device, block == 8 ? "block of 8" : "block of 16", body);
+    char text[64];
+    (void)snprintf(text, sizeof text, "%s tensors, block of %d", is_bf16 ? "bf16" : "float", block);
+    assert_int_equal(cpu_device_create_with_block(block, is_bf16, &device), ADELE_OK);
+    run_on(device, text, body);
 }
 
 void devices_each(void (*body)(struct adele_device *device)) {
     if (devices_are_cpu()) {
-        on_cpu_block(8, body);
-        on_cpu_block(16, body);
+        for (int i = 0; i < 4; i++)
+            on_cpu_block(i % 2 == 0 ? 8 : 16, i / 2 == 1, body);
     } else {
         each_gpu(body, false);
     }
@@ -176,9 +178,9 @@ void devices_each_fp32(bool is_quick, void (*body)(struct adele_device *device))
     bool has_avx512 = cpu_isa() >= CPU_ISA_AVX512;
     run_on(device, "as users get it", body);
     if (has_avx512 || !is_quick)
-        on_cpu_block(16, body);
+        on_cpu_block(16, false, body);
     if (has_avx512 && !is_quick)
-        on_cpu_block(8, body);
+        on_cpu_block(8, false, body);
 }
 
 struct adele_device *devices_open_first(void) {
@@ -206,10 +208,10 @@ int devices_teardown(void **state) {
     return 0;
 }
 
-// A tensor of one pixel and 8 channels tells how wide an element is.
+// A tensor of one pixel and 16 channels, which fill whole blocks, tells how wide an element is.
 bool device_is_bf16(const struct adele_device *device) {
-    struct adele_shape shape = {1, 8, 1, 1};
-    return device->iface->tensor_bytes(device, shape) == 16;
+    struct adele_shape shape = {1, 16, 1, 1};
+    return device->iface->tensor_bytes(device, shape) == 32;
 }
 
 double device_tolerance(const struct adele_device *device, double tolerance) {

@@ -7,9 +7,9 @@
 #include "device/device.h"
 
 // Calls `body` with each device of the kind that the environment's ADELE_TEST_DEVICES names. cpu
-// (the default): with blocks of 8 and of 16 channels. simt, cuda: with float and with bf16 tensors,
-// each with the tuned and with the plain kernels. Fails the running CMocka test when a device does
-// not open, and prints which device a failure belongs to.
+// (the default): with blocks of 8 and of 16 channels, each with float and with bf16 tensors. simt,
+// cuda: with both types, each with the tuned and with the plain kernels. Fails the running CMocka
+// test when a device does not open, and prints which device a failure belongs to.
 void devices_each(void (*body)(struct adele_device *device));
 // And once for each engine that uses libraries, auto, cudnn and cublas, with float and with bf16
 // tensors: for the tests of convolutions. Prints which library is missing. The emulator has
