@@ -9,6 +9,7 @@
 #include "cpu/channels.h"
 #include "cpu/cpu.h"
 #include "cpu/elementwise.h"
+#include "cpu/values.h"
 
 struct aspp {
     struct cpu_op base;
@@ -16,6 +17,7 @@ struct aspp {
     struct adele_op *branches[ADELE_MAX_RATES]; // conv2d
     struct adele_shape branch, all;             // of a branch's output, and of dst
     int block;
+    bool is_bf16;
     size_t at_staging, at_workspace; // places in the workspace
 };
 
@@ -51,7 +53,8 @@ static adele_status create_branches(struct aspp *self) {
         self->base.op.flops_forward += branch->flops_forward;
         self->base.op.flops_backward += branch->flops_backward;
     }
-    size_t staging_bytes = cpu_tensor_values(self->branch, self->block) * sizeof(float);
+    size_t staging_bytes =
+        cpu_tensor_values(self->branch, self->block) * value_bytes(self->is_bf16);
     self->at_workspace = (staging_bytes + 63) / 64 * 64;
     self->base.op.workspace_bytes = self->at_workspace + workspace_bytes;
     return ADELE_OK;
@@ -65,6 +68,7 @@ adele_status cpu_aspp_create(const struct adele_device *device, const struct ade
     self->base.op.engine = "one conv2d a branch";
     self->desc = *desc;
     self->block = cpu_block(device);
+    self->is_bf16 = cpu_is_bf16(device);
     self->branch = (struct adele_shape){desc->n, desc->c_out, desc->h, desc->w};
     self->all = self->branch;
     if (desc->form == ADELE_ASPP_CONCAT)
@@ -74,15 +78,15 @@ adele_status cpu_aspp_create(const struct adele_device *device, const struct ade
 
 // ---- forward and backward -----------------------------------------------------------------------
 
-static float *staging_of(const struct aspp *self, void *workspace) {
-    return (float *)(void *)((char *)workspace + self->at_staging);
+static void *staging_of(const struct aspp *self, void *workspace) {
+    return (char *)workspace + self->at_staging;
 }
 
 adele_status cpu_aspp_forward(struct adele_op *op, const struct adele_aspp_args *args) {
     struct aspp *self = (struct aspp *)op;
     const struct adele_aspp_desc *desc = &self->desc;
     bool is_sum = desc->form == ADELE_ASPP_SUM;
-    float *staging = staging_of(self, args->workspace);
+    void *staging = staging_of(self, args->workspace);
     for (int r = 0; r < desc->n_rates; r++) {
         struct adele_conv2d_args branch = {.src = args->src,
                                            .weight = args->weights[r],
@@ -93,7 +97,7 @@ adele_status cpu_aspp_forward(struct adele_op *op, const struct adele_aspp_args 
         TRY(cpu_conv2d_forward(self->branches[r], &branch));
         if (is_sum && r > 0)
             elementwise_add_tensor(args->dst, staging, cpu_tensor_values(self->all, self->block),
-                                   false);
+                                   self->is_bf16);
         else if (!is_sum)
             channels_move(op->device, (struct channels){self->all, r * desc->c_out}, args->dst,
                           (struct channels){self->branch, 0}, staging, desc->c_out, false);
@@ -109,7 +113,7 @@ adele_status cpu_aspp_backward(struct adele_op *op, const struct adele_aspp_args
     if (!desc->is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: backward of an op created for inference");
     bool is_sum = desc->form == ADELE_ASPP_SUM;
-    float *staging = staging_of(self, args->workspace);
+    void *staging = staging_of(self, args->workspace);
     for (int r = 0; r < desc->n_rates; r++) {
         if (!is_sum) {
             channels_move(op->device, (struct channels){self->branch, 0}, staging,

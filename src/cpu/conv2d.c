@@ -25,6 +25,7 @@
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
+#include "cpu/values.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,22 +47,37 @@ static bool is_staged(const struct conv2d *self, const struct conv2d_pass *pass)
     return self->is_padded || (self->rounds && !pass->is_bf16);
 }
 
-// How a pass reads a tensor of floats.
-enum operand { OPERAND_UNCHANGED, OPERAND_ROUNDED, OPERAND_BF16 };
+// How a pass reads a tensor: where it lies, or a copy, of floats rounded to bf16, of bf16, or of
+// floats.
+enum operand { OPERAND_UNCHANGED, OPERAND_ROUNDED, OPERAND_NARROWED, OPERAND_WIDENED };
 
 static bool is_paired(const struct winograd_kernels *kernels) {
     return kernels != NULL && kernels->n_paired > 1;
 }
 
+// Our own kernels read bf16; oneDNN's float kernels, and conv2d_far.c in their place, do not.
+static bool is_float_only(const struct conv2d *self, const struct conv2d_pass *pass) {
+    return self->is_bf16 && pass->primitive != NULL && !pass->is_bf16;
+}
+
 static enum operand operand_of(const struct conv2d *self, const struct conv2d_pass *pass) {
+    if (self->is_bf16)
+        return is_float_only(self, pass) ? OPERAND_WIDENED : OPERAND_UNCHANGED;
     if (!self->rounds || is_paired(pass->winograd.kernels))
         return OPERAND_UNCHANGED;
-    return pass->is_bf16 ? OPERAND_BF16 : OPERAND_ROUNDED;
+    return pass->is_bf16 ? OPERAND_NARROWED : OPERAND_ROUNDED;
 }
 
 static enum operand gradient_operand(const struct conv2d *self) {
+    if (self->is_bf16)
+        return is_float_only(self, &self->backward_weights) ? OPERAND_WIDENED : OPERAND_UNCHANGED;
     return self->rounds && !is_paired(self->weight_gradient.winograd) ? OPERAND_ROUNDED
                                                                       : OPERAND_UNCHANGED;
+}
+
+// The bytes of a copy of `count` values.
+static size_t operand_bytes(enum operand operand, size_t count) {
+    return operand == OPERAND_UNCHANGED ? 0 : count * value_bytes(operand == OPERAND_NARROWED);
 }
 
 static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_t *cursor,
@@ -80,8 +96,10 @@ static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_
 // The passes follow one another, so their buffers share the same bytes.
 static void plan_workspace(struct conv2d *self) {
     size_t end = 0, cursor = 0;
-    if (operand_of(self, &self->forward) != OPERAND_UNCHANGED)
-        self->at_rounded_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
+    self->at_src =
+        cpu_reserve(&cursor, operand_bytes(operand_of(self, &self->forward), self->src_values));
+    if (is_float_only(self, &self->forward))
+        self->at_dst = cpu_reserve(&cursor, self->dst_values * sizeof(float));
     plan_pass(self, &self->forward, &cursor, &end);
     if (self->first_layer.is_used) {
         self->first_layer.at_weights = cpu_reserve(&cursor, self->first_layer.weights_bytes);
@@ -89,17 +107,16 @@ static void plan_workspace(struct conv2d *self) {
         end = cursor > end ? cursor : end;
     }
     cursor = 0;
-    if (gradient_operand(self) != OPERAND_UNCHANGED ||
-        (conv2d_pass_is_used(&self->backward_data) &&
-         operand_of(self, &self->backward_data) != OPERAND_UNCHANGED))
-        self->at_rounded_d_dst = cpu_reserve(&cursor, self->dst_floats * sizeof(float));
+    size_t of_data = operand_bytes(operand_of(self, &self->backward_data), self->dst_values);
+    size_t of_weights = operand_bytes(gradient_operand(self), self->dst_values);
+    self->at_d_dst = cpu_reserve(&cursor, of_data > of_weights ? of_data : of_weights);
     size_t common = cursor;
     if (self->backward_data.primitive != NULL) // our own kernel adds by itself
-        self->at_d_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
+        self->at_d_src = cpu_reserve(&cursor, self->src_values * sizeof(float));
     plan_pass(self, &self->backward_data, &cursor, &end);
     cursor = common;
-    if (gradient_operand(self) != OPERAND_UNCHANGED)
-        self->at_rounded_backward_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
+    self->at_backward_src =
+        cpu_reserve(&cursor, operand_bytes(gradient_operand(self), self->src_values));
     plan_pass(self, &self->backward_weights, &cursor, &end);
     if (self->weight_gradient.is_used) {
         self->weight_gradient.at_partial =
@@ -149,13 +166,14 @@ static void set_extents(struct conv2d *self) {
     self->c_out_padded = (desc->c_out + block - 1) / block * block;
     self->is_padded = self->c_in_padded != desc->c_in || self->c_out_padded != desc->c_out;
     self->rounds = desc->precision == ADELE_PRECISION_BF16;
+    self->is_bf16 = cpu_is_bf16(self->base.op.device);
     self->taps = (size_t)desc->kernel * (size_t)desc->kernel;
     self->padded_weight_bytes =
         (size_t)self->c_out_padded * (size_t)self->c_in_padded * self->taps * sizeof(float);
     struct adele_shape src = {desc->n, desc->c_in, desc->h_in, desc->w_in};
     struct adele_shape dst = {desc->n, desc->c_out, self->h_out, self->w_out};
-    self->src_floats = cpu_tensor_values(src, block);
-    self->dst_floats = cpu_tensor_values(dst, block);
+    self->src_values = cpu_tensor_values(src, block);
+    self->dst_values = cpu_tensor_values(dst, block);
     double flops = 2.0 * (double)self->taps * desc->c_in * desc->c_out * (double)desc->n *
                    (double)self->h_out * (double)self->w_out;
     self->base.op.flops_forward = flops;
@@ -241,22 +259,24 @@ static adele_status add_weight_gradient(const struct conv2d *self, float *d_weig
 
 // ---- forward and backward -----------------------------------------------------------------------
 
-// `from` as a pass reads it: unchanged, or rounded into `buffer`, as floats or as bf16.
-static const void *round_operand(enum operand operand, const float *from, size_t count,
-                                 void *buffer) {
-    if (operand == OPERAND_BF16)
+// `from` as a pass reads it: where it lies, or a copy in `buffer`.
+static const void *read_operand(enum operand operand, const void *from, size_t count,
+                                void *buffer) {
+    if (operand == OPERAND_NARROWED)
         elementwise_narrow_tensor(buffer, from, count);
     if (operand == OPERAND_ROUNDED)
         elementwise_round_tensor(buffer, from, count);
-    return operand == OPERAND_UNCHANGED ? (const void *)from : buffer;
+    if (operand == OPERAND_WIDENED)
+        elementwise_widen_tensor(buffer, from, count);
+    return operand == OPERAND_UNCHANGED ? from : buffer;
 }
 
 adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_args *args) {
     struct conv2d *self = (struct conv2d *)op;
     const struct conv2d_pass *pass = &self->forward;
     char *workspace = args->workspace;
-    const void *src = round_operand(operand_of(self, pass), args->src, self->src_floats,
-                                    workspace + self->at_rounded_src);
+    const void *src =
+        read_operand(operand_of(self, pass), args->src, self->src_values, workspace + self->at_src);
     if (self->first_layer.is_used) {
         conv2d_first_layer_run(self, src, args->weight, args->bias, args->dst, workspace);
         return ADELE_OK;
@@ -271,10 +291,13 @@ adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_a
         .src = src,
         .weights = workspace + pass->at_weights,
         .bias = bias,
-        .dst = args->dst,
+        .dst = is_float_only(self, pass) ? workspace + self->at_dst : args->dst,
         .scratchpad = workspace + pass->at_scratchpad,
     };
-    return conv2d_pass_run(self, pass, &pointers);
+    TRY(conv2d_pass_run(self, pass, &pointers));
+    if (is_float_only(self, pass))
+        elementwise_narrow_tensor(args->dst, pointers.dst, self->dst_values);
+    return ADELE_OK;
 }
 
 static adele_status backward_data(struct conv2d *self, const struct adele_conv2d_args *args,
@@ -282,8 +305,9 @@ static adele_status backward_data(struct conv2d *self, const struct adele_conv2d
     const struct conv2d_pass *pass = &self->backward_data;
     char *workspace = args->workspace;
     TRY(load_weights(self, pass, args));
-    bool is_apart = args->accumulate_d_src && pass->primitive != NULL;
-    float *d_src = is_apart ? floats_at(workspace, self->at_d_src) : args->d_src;
+    // What oneDNN writes is float.
+    bool is_apart = pass->primitive != NULL && (args->accumulate_d_src || self->is_bf16);
+    void *d_src = is_apart ? floats_at(workspace, self->at_d_src) : args->d_src;
     struct conv2d_pointers pointers = {
         .src = d_src,
         .weights = workspace + pass->at_weights,
@@ -292,17 +316,21 @@ static adele_status backward_data(struct conv2d *self, const struct adele_conv2d
         .adds = args->accumulate_d_src && !is_apart,
     };
     TRY(conv2d_pass_run(self, pass, &pointers));
-    if (is_apart)
-        elementwise_add_tensor(args->d_src, d_src, self->src_floats, false);
+    if (is_apart && !args->accumulate_d_src)
+        elementwise_narrow_tensor(args->d_src, d_src, self->src_values);
+    else if (is_apart && self->is_bf16)
+        elementwise_add_floats_tensor(args->d_src, d_src, self->src_values);
+    else if (is_apart)
+        elementwise_add_tensor(args->d_src, d_src, self->src_values, false);
     return ADELE_OK;
 }
 
 static adele_status backward_weights(struct conv2d *self, const struct adele_conv2d_args *args,
-                                     const float *d_dst) {
+                                     const void *d_dst) {
     const struct conv2d_pass *pass = &self->backward_weights;
     char *workspace = args->workspace;
-    const float *src = round_operand(gradient_operand(self), args->src, self->src_floats,
-                                     workspace + self->at_rounded_backward_src);
+    const void *src = read_operand(gradient_operand(self), args->src, self->src_values,
+                                   workspace + self->at_backward_src);
     if (self->weight_gradient.is_used) {
         struct conv2d_pointers pointers = {
             .src = src,
@@ -340,14 +368,14 @@ adele_status cpu_conv2d_backward(struct adele_op *op, const struct adele_conv2d_
     struct conv2d *self = (struct conv2d *)op;
     if (!self->desc.is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: backward of an op created for inference");
-    char *buffer = (char *)args->workspace + self->at_rounded_d_dst;
+    char *buffer = (char *)args->workspace + self->at_d_dst;
     bool has_data = self->desc.needs_d_src && args->d_src != NULL;
     enum operand of_weights = gradient_operand(self);
     enum operand of_data = has_data ? operand_of(self, &self->backward_data) : of_weights;
-    const void *d_dst = round_operand(of_data, args->d_dst, self->dst_floats, buffer);
+    const void *d_dst = read_operand(of_data, args->d_dst, self->dst_values, buffer);
     if (has_data)
         TRY(backward_data(self, args, d_dst));
     if (of_weights != of_data)
-        d_dst = round_operand(of_weights, args->d_dst, self->dst_floats, buffer);
+        d_dst = read_operand(of_weights, args->d_dst, self->dst_values, buffer);
     return backward_weights(self, args, d_dst);
 }

@@ -10,6 +10,7 @@
 #include "cpu/conv2d_parts.h"
 #include "cpu/isa.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 
 #include <omp.h>
 #include <string.h>
@@ -80,12 +81,13 @@ struct row {
     size_t src_step, src_tap, src_ky; // floats from x to x + 1, kx to kx + 1, ky to ky + 1
     const float *weights;             // [ky][i][kx][16], biases
     int c_in;
-    float *dst0, *dst1; // two blocks of 8, dst1 NULL for an odd last one; or one of 16 and NULL
+    void *dst0, *dst1; // two blocks of 8, dst1 NULL for an odd last one; or one of 16 and NULL
+    bool is_bf16;      // dst
 };
 
-// Pixels x .. x + width - 1; `width` is a constant where this is inlined.
+// Pixels x .. x + width - 1; `width` and `is_bf16` are constants where this is inlined.
 __attribute__((target("avx2,fma"), always_inline)) static inline void
-tile_avx2(const struct row *row, int x, const int width) {
+tile_avx2(const struct row *row, int x, const int width, const bool is_bf16) {
     __m256 sum0[WIDTH], sum1[WIDTH];
     const float *weights = row->weights;
     const float *bias = weights + (size_t)row->c_in * TAPS * PAIR;
@@ -110,25 +112,33 @@ tile_avx2(const struct row *row, int x, const int width) {
         }
 #pragma GCC unroll 6
     for (int j = 0; j < width; j++) {
-        _mm256_storeu_ps(row->dst0 + (size_t)(x + j) * GROUP, sum0[j]);
+        lanes_store(row->dst0, (size_t)(x + j) * GROUP, (lanes)sum0[j], is_bf16);
         if (row->dst1 != NULL)
-            _mm256_storeu_ps(row->dst1 + (size_t)(x + j) * GROUP, sum1[j]);
+            lanes_store(row->dst1, (size_t)(x + j) * GROUP, (lanes)sum1[j], is_bf16);
     }
+}
+
+__attribute__((target("avx2,fma"), always_inline)) static inline void
+tiles_avx2(const struct row *row, int n_columns, const bool is_bf16) {
+    int x = 0;
+    for (; x + WIDTH <= n_columns; x += WIDTH)
+        tile_avx2(row, x, WIDTH, is_bf16);
+    for (; x < n_columns; x++)
+        tile_avx2(row, x, 1, is_bf16);
 }
 
 __attribute__((target("avx2,fma"))) static void run_pair_avx2(const struct row *row,
                                                               int n_columns) {
-    int x = 0;
-    for (; x + WIDTH <= n_columns; x += WIDTH)
-        tile_avx2(row, x, WIDTH);
-    for (; x < n_columns; x++)
-        tile_avx2(row, x, 1);
+    if (row->is_bf16)
+        tiles_avx2(row, n_columns, true);
+    else
+        tiles_avx2(row, n_columns, false);
 }
 
 // The same for one block of 16; `step` is src_step, a constant where the stride is 1, so that one
 // register addresses all pixels.
 __attribute__((target("avx512f"), always_inline)) static inline void
-tile_avx512(const struct row *row, int x, const int width, size_t step) {
+tile_avx512(const struct row *row, int x, const int width, size_t step, const bool is_bf16) {
     __m512 sum[WIDTH_AVX512];
     const float *weights = row->weights;
     __m512 bias = _mm512_loadu_ps(weights + (size_t)row->c_in * TAPS * PAIR);
@@ -147,23 +157,35 @@ tile_avx512(const struct row *row, int x, const int width, size_t step) {
             }
         }
 #pragma GCC unroll 12
-    for (int j = 0; j < width; j++)
-        _mm512_storeu_ps(row->dst0 + (size_t)(x + j) * PAIR, sum[j]);
+    for (int j = 0; j < width; j++) {
+        size_t at = (size_t)(x + j) * PAIR;
+        lanes_store(row->dst0, at, (lanes)_mm512_castps512_ps256(sum[j]), is_bf16);
+        lanes_store(row->dst0, at + LANES,
+                    (lanes)_mm512_extractf64x4_pd(_mm512_castps_pd(sum[j]), 1), is_bf16);
+    }
+}
+
+__attribute__((target("avx512f"), always_inline)) static inline void
+tiles_avx512(const struct row *row, int n_columns, const bool is_bf16) {
+    int x = 0;
+    for (; row->src_step == GROUP && x + WIDTH_AVX512 <= n_columns; x += WIDTH_AVX512)
+        tile_avx512(row, x, WIDTH_AVX512, GROUP, is_bf16);
+    for (; x + NARROW_AVX512 <= n_columns; x += NARROW_AVX512)
+        tile_avx512(row, x, NARROW_AVX512, row->src_step, is_bf16);
+    for (; x < n_columns; x++)
+        tile_avx512(row, x, 1, row->src_step, is_bf16);
 }
 
 __attribute__((target("avx512f"))) static void run_block_avx512(const struct row *row,
                                                                 int n_columns) {
-    int x = 0;
-    for (; row->src_step == GROUP && x + WIDTH_AVX512 <= n_columns; x += WIDTH_AVX512)
-        tile_avx512(row, x, WIDTH_AVX512, GROUP);
-    for (; x + NARROW_AVX512 <= n_columns; x += NARROW_AVX512)
-        tile_avx512(row, x, NARROW_AVX512, row->src_step);
-    for (; x < n_columns; x++)
-        tile_avx512(row, x, 1, row->src_step);
+    if (row->is_bf16)
+        tiles_avx512(row, n_columns, true);
+    else
+        tiles_avx512(row, n_columns, false);
 }
 
 // Output rows y .. y + n_rows - 1 of image n, all channels.
-static void run_rows(const struct conv2d *self, const float *src, const float *packed, float *dst,
+static void run_rows(const struct conv2d *self, const void *src, const float *packed, void *dst,
                      int n, int y, int n_rows, float *buffer) {
     const struct adele_conv2d_desc *desc = &self->desc;
     size_t block = (size_t)cpu_block(self->base.op.device);
@@ -173,19 +195,23 @@ static void run_rows(const struct conv2d *self, const float *src, const float *p
     size_t pair_floats = ((size_t)desc->c_in * TAPS + 1) * PAIR;
     size_t n_blocks = (size_t)self->c_out_padded / block, n_in_pair = PAIR / block;
     // At most 4 channels: the image has one block.
-    conv2d_fill_rows(desc, src + (size_t)n * plane_in, block, y, n_rows, buffer);
+    conv2d_fill_rows(self, value_address(src, (size_t)n * plane_in, self->is_bf16), y, n_rows,
+                     buffer);
     for (int i = 0; i < n_rows; i++)
         for (size_t o = 0; o < n_blocks; o += n_in_pair) {
-            float *to = dst + ((size_t)n * n_blocks + o) * plane_out +
+            size_t to = ((size_t)n * n_blocks + o) * plane_out +
                         (size_t)(y + i) * (size_t)self->w_out * block;
+            bool has_two = n_in_pair == 2 && o + 1 < n_blocks;
             struct row row = {.src = buffer + (size_t)(i * desc->stride) * buffer_row,
                               .src_step = (size_t)desc->stride * GROUP,
                               .src_tap = (size_t)desc->dilation * GROUP,
                               .src_ky = (size_t)desc->dilation * buffer_row,
                               .weights = packed + o / n_in_pair * pair_floats,
                               .c_in = desc->c_in,
-                              .dst0 = to,
-                              .dst1 = n_in_pair == 2 && o + 1 < n_blocks ? to + plane_out : NULL};
+                              .dst0 = value_address(dst, to, self->is_bf16),
+                              .dst1 = has_two ? value_address(dst, to + plane_out, self->is_bf16)
+                                              : NULL,
+                              .is_bf16 = self->is_bf16};
             if (block == PAIR)
                 run_block_avx512(&row, self->w_out);
             else
@@ -193,8 +219,8 @@ static void run_rows(const struct conv2d *self, const float *src, const float *p
         }
 }
 
-void conv2d_first_layer_run(const struct conv2d *self, const float *src, const float *weight,
-                            const float *bias, float *dst, char *workspace) {
+void conv2d_first_layer_run(const struct conv2d *self, const void *src, const float *weight,
+                            const float *bias, void *dst, char *workspace) {
     const struct conv2d_first_layer *plan = &self->first_layer;
     const float *packed =
         pack_weights(self, weight, bias, (float *)(void *)(workspace + plan->at_weights));
@@ -218,8 +244,8 @@ bool conv2d_first_layer_plan(struct conv2d *self) {
     return false;
 }
 
-void conv2d_first_layer_run(const struct conv2d *self, const float *src, const float *weight,
-                            const float *bias, float *dst, char *workspace) {
+void conv2d_first_layer_run(const struct conv2d *self, const void *src, const float *weight,
+                            const float *bias, void *dst, char *workspace) {
     (void)self, (void)src, (void)weight, (void)bias, (void)dst, (void)workspace;
 }
 

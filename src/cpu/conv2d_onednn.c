@@ -33,8 +33,9 @@ static void destroy_formats(struct formats *formats) {
     onednn_memory_desc_destroy(formats->dst);
 }
 
-// With bf16 operands, the output of a pass stays float: sums are stored unrounded. `out` is zeroed
-// before; the caller destroys its descriptors, also after a failure.
+// With bf16 operands, the output of a pass stays float, so that sums are stored unrounded, except
+// dst where tensors are bf16. `out` is zeroed before; the caller destroys its descriptors, also
+// after a failure.
 static dnnl_status_t describe_formats(const struct conv2d *self, const struct conv2d_pass *pass,
                                       struct formats *out) {
     const struct adele_conv2d_desc *desc = &self->desc;
@@ -45,7 +46,8 @@ static dnnl_status_t describe_formats(const struct conv2d *self, const struct co
     dnnl_dims_t bias = {self->c_out_padded};
     dnnl_data_type_t operand = pass->is_bf16 ? dnnl_bf16 : dnnl_f32;
     dnnl_data_type_t src_type = pass->direction == CONV2D_BACKWARD_DATA ? dnnl_f32 : operand;
-    dnnl_data_type_t dst_type = pass->direction == CONV2D_FORWARD ? dnnl_f32 : operand;
+    bool is_float_dst = pass->direction == CONV2D_FORWARD && !self->is_bf16;
+    dnnl_data_type_t dst_type = is_float_dst ? dnnl_f32 : operand;
     dnnl_status_t code = onednn_memory_desc_create(&out->src, 4, src, src_type, blocked);
     if (code == dnnl_success)
         code = onednn_memory_desc_create(&out->dst, 4, dst, dst_type, blocked);

@@ -45,6 +45,7 @@ struct conv2d_weight_gradient {
     int n_rows;                  // output rows of one pass
     int n_filled, n_buffer_rows; // output rows of one buffer, and the padded input rows they read
     size_t row_floats;           // of a padded input row
+    size_t thread_floats;        // buffers of one thread
     size_t partial_bytes, buffer_bytes;
     // conv2d_winograd_gradient.c instead: tiles of a block, whether it has all of them, and floats
     // from point to point.
@@ -71,12 +72,14 @@ struct conv2d {
     int c_in_padded, c_out_padded;
     bool is_padded; // either differs from the channels of the descriptor
     bool rounds;    // operands to bf16
+    bool is_bf16;   // the tensors
     size_t taps;    // kernel * kernel
-    size_t padded_weight_bytes, src_floats, dst_floats;
+    size_t padded_weight_bytes, src_values, dst_values;
     struct conv2d_pass forward, backward_data, backward_weights;
     struct conv2d_weight_gradient weight_gradient;
     struct conv2d_first_layer first_layer;
-    size_t at_rounded_src, at_rounded_d_dst, at_rounded_backward_src, at_d_src;
+    // Places in the workspace: of operands as a pass reads them, and of a pass's output.
+    size_t at_src, at_d_dst, at_backward_src, at_dst, at_d_src;
     char engine[160];
 };
 
@@ -127,34 +130,36 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
 bool conv2d_winograd_gradient_plan(struct conv2d *self);
 void conv2d_winograd_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
                                   float *d_weight);
-// The same for 1 x 1 kernels, in conv2d_pointwise_gradient.c; needs no row buffers.
+// The same for 1 x 1 kernels, in conv2d_pointwise_gradient.c.
 bool conv2d_pointwise_gradient_plan(struct conv2d *self);
 void conv2d_pointwise_gradient_run(const struct conv2d *self,
                                    const struct conv2d_pointers *pointers, float *d_weight);
 
 // conv2d_bias_gradient.c: d_bias +=; `sums` has conv2d_bias_gradient_bytes.
 size_t conv2d_bias_gradient_bytes(const struct conv2d *self);
-void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, double *sums,
+void conv2d_bias_gradient(const struct conv2d *self, const void *d_dst, double *sums,
                           float *d_bias);
 
 // The same for the forward pass of a first layer.
 bool conv2d_first_layer_plan(struct conv2d *self);
-void conv2d_first_layer_run(const struct conv2d *self, const float *src, const float *weight,
-                            const float *bias, float *dst, char *workspace);
+void conv2d_first_layer_run(const struct conv2d *self, const void *src, const float *weight,
+                            const float *bias, void *dst, char *workspace);
 
 // What our own kernels share, in conv2d_rows.c. They work on groups of 8 channels, which are a
 // block of 8 or half a block of 16.
 // Group `i_group` of image n of a tensor whose padded channels are n_channels; from pixel to pixel
-// it is cpu_block floats.
-const float *conv2d_group(const struct conv2d *self, const float *tensor, int n, int n_channels,
-                          int i_group, size_t pixels);
+// it is cpu_block values.
+const void *conv2d_group(const struct conv2d *self, const void *tensor, int n, int n_channels,
+                         int i_group, size_t pixels);
+// Copies pixels of a group, of 8 of `step` values each, to pixels of 8 floats.
+void conv2d_copy_pixels(float *to, const void *from, size_t step, size_t n_pixels, bool is_bf16);
 // Rows of src that n_rows neighbouring output rows span.
 int conv2d_rows_read(const struct adele_conv2d_desc *desc, int n_rows);
-// Copies those rows, of a group's plane (H, W, 8 of `step` floats), to rows of w_in + 2 pad pixels
-// of 8 with zeros where there is padding. Rows between the taps of a dilated kernel that none reads
-// are skipped.
-void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, size_t step, int y,
-                      int n_rows, float *buffer);
+// Copies those rows, of a group's plane (H, W, 8 of a block's values), to rows of w_in + 2 pad
+// pixels of 8 floats with zeros where there is padding. Rows between the taps of a dilated kernel
+// that none reads are skipped.
+void conv2d_fill_rows(const struct conv2d *self, const void *plane, int y, int n_rows,
+                      float *buffer);
 
 // pack.c: plain weights padded to whole blocks, and rounded if `rounds`.
 struct conv2d_staging {

@@ -9,7 +9,9 @@
 #include "cpu/conv2d_parts.h"
 #include "cpu/lanes.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 
+#include <omp.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -27,6 +29,10 @@ bool conv2d_pointwise_gradient_plan(struct conv2d *self) {
     int64_t n_rows = (int64_t)desc->n * desc->h_in;
     plan->n_splits = n_rows < MAX_SPLITS ? (int)n_rows : MAX_SPLITS;
     plan->partial_bytes = (size_t)plan->n_splits * self->padded_weight_bytes;
+    if (self->is_bf16)
+        plan->thread_floats = (size_t)(self->c_in_padded + self->c_out_padded) * (size_t)desc->w_in;
+    plan->buffer_bytes =
+        (size_t)cpu_n_threads(self->base.op.device) * plan->thread_floats * sizeof(float);
     plan->is_used = true;
     return true;
 }
@@ -85,21 +91,50 @@ static void add_products(const float *src, const float *d_dst, size_t step, size
 
 #endif
 
+// A row of pixels of all groups of a tensor: where it lies, or its copy in floats.
+struct row {
+    const void *tensor;
+    int n, y, n_channels;
+    float *copy; // (groups, W, 8), where the tensor is bf16
+};
+
+static const void *row_in_tensor(const struct conv2d *self, const struct row *row, int i_group) {
+    size_t w = (size_t)self->desc.w_in;
+    const void *plane = conv2d_group(self, row->tensor, row->n, row->n_channels, i_group,
+                                     (size_t)self->desc.h_in * w);
+    return value_address(plane, (size_t)row->y * w * (size_t)cpu_block(self->base.op.device),
+                         self->is_bf16);
+}
+
+static void copy_row(const struct conv2d *self, const struct row *row) {
+    size_t w = (size_t)self->desc.w_in;
+    for (int i = 0; self->is_bf16 && i < row->n_channels / BLOCK; i++)
+        conv2d_copy_pixels(row->copy + (size_t)i * w * BLOCK, row_in_tensor(self, row, i),
+                           (size_t)cpu_block(self->base.op.device), w, true);
+}
+
+static const float *row_of(const struct conv2d *self, const struct row *row, int i_group) {
+    return self->is_bf16 ? row->copy + (size_t)i_group * (size_t)self->desc.w_in * BLOCK
+                         : row_in_tensor(self, row, i_group);
+}
+
 // The rows first .. end - 1 of the batch against each other, for every pair of blocks.
-static void run_range(const struct conv2d *self, const float *src, const float *d_dst,
-                      int64_t first, int64_t end, float *partial) {
+static void run_range(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                      int64_t first, int64_t end, float *buffer, float *partial) {
     int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
-    size_t step = (size_t)cpu_block(self->base.op.device), row = (size_t)self->desc.w_in * step;
-    size_t pixels = (size_t)self->desc.h_in * (size_t)self->desc.w_in;
+    size_t w = (size_t)self->desc.w_in;
+    size_t step = self->is_bf16 ? BLOCK : (size_t)cpu_block(self->base.op.device);
     memset(partial, 0, self->padded_weight_bytes);
     for (int64_t at = first; at < end; at++) {
-        int n = (int)(at / self->desc.h_in);
-        size_t y = (size_t)(at % self->desc.h_in);
+        int n = (int)(at / self->desc.h_in), y = (int)(at % self->desc.h_in);
+        struct row src = {pointers->src, n, y, self->c_in_padded, buffer};
+        struct row d_dst = {pointers->dst, n, y, self->c_out_padded,
+                            buffer + (size_t)self->c_in_padded * w};
+        copy_row(self, &src);
+        copy_row(self, &d_dst);
         for (int o = 0; o < n_o; o++)
             for (int i = 0; i < n_i; i++)
-                add_products(conv2d_group(self, src, n, self->c_in_padded, i, pixels) + y * row,
-                             conv2d_group(self, d_dst, n, self->c_out_padded, o, pixels) + y * row,
-                             step, (size_t)self->desc.w_in,
+                add_products(row_of(self, &src, i), row_of(self, &d_dst, o), step, w,
                              partial + ((size_t)o * (size_t)n_i + (size_t)i) * TILE_FLOATS);
     }
 }
@@ -108,13 +143,15 @@ void conv2d_pointwise_gradient_run(const struct conv2d *self,
                                    const struct conv2d_pointers *pointers, float *d_weight) {
     int n_splits = self->weight_gradient.n_splits, n_i = self->c_in_padded / BLOCK;
     float *partial = (float *)(uintptr_t)pointers->weights;
+    float *buffers = (float *)(uintptr_t)pointers->scratchpad;
     size_t part = self->padded_weight_bytes / sizeof(float);
     int64_t n_rows = (int64_t)self->desc.n * self->desc.h_in;
 #pragma omp parallel for schedule(static)                                                          \
     num_threads(team_size(cpu_n_threads(self->base.op.device)))
     for (int split = 0; split < n_splits; split++)
-        run_range(self, pointers->src, pointers->dst, n_rows * split / n_splits,
-                  n_rows * (split + 1) / n_splits, partial + (size_t)split * part);
+        run_range(self, pointers, n_rows * split / n_splits, n_rows * (split + 1) / n_splits,
+                  buffers + (size_t)omp_get_thread_num() * self->weight_gradient.thread_floats,
+                  partial + (size_t)split * part);
     for (int split = 1; split < n_splits; split++)
         elementwise_add(partial, partial + (size_t)split * part, part);
     for (int o = 0; o < self->desc.c_out; o++)

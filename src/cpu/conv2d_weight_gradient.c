@@ -18,6 +18,7 @@
 #include "cpu/conv2d_parts.h"
 #include "cpu/lanes.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 
 #include <omp.h>
 #include <string.h>
@@ -37,6 +38,11 @@
 // Groups that have a channel: the second half of a block of 16 may have none.
 static int n_groups(int n_channels) {
     return (n_channels + BLOCK - 1) / BLOCK;
+}
+
+// Of the rows of d_dst of a pass, in one group.
+static size_t d_dst_floats(const struct conv2d *self) {
+    return (size_t)self->weight_gradient.n_rows * (size_t)self->w_out * BLOCK;
 }
 
 bool conv2d_weight_gradient_plan(struct conv2d *self) {
@@ -59,8 +65,11 @@ bool conv2d_weight_gradient_plan(struct conv2d *self) {
     plan->n_splits = n_splits < n_all_rows ? n_splits : (int)n_all_rows;
     plan->partial_bytes =
         (size_t)plan->n_splits * (size_t)n_out * (size_t)n_in * TILE_FLOATS * sizeof(float);
-    plan->buffer_bytes = (size_t)cpu_n_threads(self->base.op.device) * (size_t)plan->n_buffer_rows *
-                         plan->row_floats * sizeof(float);
+    plan->thread_floats = (size_t)plan->n_buffer_rows * plan->row_floats;
+    if (self->is_bf16)
+        plan->thread_floats += 2 * d_dst_floats(self);
+    plan->buffer_bytes =
+        (size_t)cpu_n_threads(self->base.op.device) * plan->thread_floats * sizeof(float);
     plan->is_used = true;
     return true;
 }
@@ -196,12 +205,17 @@ static float *tile_of(const struct conv2d *self, float *partial, int split, int 
            (((size_t)split * n_o + (size_t)o_block) * n_i + (size_t)i_block) * TILE_FLOATS;
 }
 
+// Floats from pixel to pixel of what run_passes reads: a block, or a group where it is a copy.
+static size_t d_dst_step(const struct conv2d *self) {
+    return self->is_bf16 ? BLOCK : (size_t)cpu_block(self->base.op.device);
+}
+
 // n_rows output rows, at d_dst (two blocks), against the padded input rows at `buffer`: all taps.
 static void run_passes(const struct conv2d *self, struct task task, const float *const d_dst[2],
                        const float *buffer, int n_rows, float *partial) {
     const struct adele_conv2d_desc *desc = &self->desc;
     size_t row_floats = self->weight_gradient.row_floats;
-    size_t step = (size_t)cpu_block(self->base.op.device);
+    size_t step = d_dst_step(self);
     bool has_two = d_dst[1] != NULL;
     int n_channels = desc->c_in - task.i_block * BLOCK;
     n_channels = n_channels < BLOCK ? n_channels : BLOCK;
@@ -225,27 +239,41 @@ static void run_passes(const struct conv2d *self, struct task task, const float 
         }
 }
 
+// n_rows rows of d_dst as floats: where they lie, or in `buffer`.
+static const float *read_d_dst(const struct conv2d *self, const void *rows, int n_rows,
+                               float *buffer) {
+    if (!self->is_bf16)
+        return rows;
+    conv2d_copy_pixels(buffer, rows, (size_t)cpu_block(self->base.op.device),
+                       (size_t)n_rows * (size_t)self->w_out, true);
+    return buffer;
+}
+
 // n_rows output rows of image n from y on: one filling of the buffer, then passes of a few rows
 // each.
 static void run_rows(const struct conv2d *self, const struct conv2d_pointers *pointers,
                      struct task task, int n, int y, int n_rows, float *buffer, float *partial) {
     const struct adele_conv2d_desc *desc = &self->desc;
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
-    size_t step = (size_t)cpu_block(self->base.op.device), row = (size_t)self->w_out * step;
-    const float *d_dst[2] = {NULL, NULL};
-    for (int k = 0; k < 2 && task.o_block + k < n_groups(desc->c_out); k++)
-        d_dst[k] = conv2d_group(self, pointers->dst, n, self->c_out_padded, task.o_block + k,
-                                (size_t)self->h_out * (size_t)self->w_out) +
-                   (size_t)y * row;
-    const float *src = conv2d_group(self, pointers->src, n, self->c_in_padded, task.i_block,
-                                    (size_t)desc->h_in * (size_t)desc->w_in);
-    conv2d_fill_rows(desc, src, step, y, n_rows, buffer);
+    size_t row = (size_t)self->w_out * (size_t)cpu_block(self->base.op.device);
+    float *d_dst_buffer = buffer + (size_t)plan->n_buffer_rows * plan->row_floats;
+    const void *src = conv2d_group(self, pointers->src, n, self->c_in_padded, task.i_block,
+                                   (size_t)desc->h_in * (size_t)desc->w_in);
+    conv2d_fill_rows(self, src, y, n_rows, buffer);
     for (int done = 0; done < n_rows; done += plan->n_rows) {
-        size_t at = (size_t)done * row;
-        const float *from[2] = {d_dst[0] + at, d_dst[1] != NULL ? d_dst[1] + at : NULL};
-        run_passes(self, task, from,
-                   buffer + (size_t)done * (size_t)desc->stride * plan->row_floats,
-                   n_rows - done < plan->n_rows ? n_rows - done : plan->n_rows, partial);
+        int n_pass = n_rows - done < plan->n_rows ? n_rows - done : plan->n_rows;
+        const float *d_dst[2] = {NULL, NULL};
+        for (int k = 0; k < 2 && task.o_block + k < n_groups(desc->c_out); k++) {
+            const void *plane =
+                conv2d_group(self, pointers->dst, n, self->c_out_padded, task.o_block + k,
+                             (size_t)self->h_out * (size_t)self->w_out);
+            d_dst[k] =
+                read_d_dst(self, value_address(plane, (size_t)(y + done) * row, self->is_bf16),
+                           n_pass, d_dst_buffer + (size_t)k * d_dst_floats(self));
+        }
+        run_passes(self, task, d_dst,
+                   buffer + (size_t)done * (size_t)desc->stride * plan->row_floats, n_pass,
+                   partial);
     }
 }
 
@@ -305,8 +333,7 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
     num_threads(team_size(cpu_n_threads(self->base.op.device)))
     for (int64_t i = 0; i < n_tasks; i++) {
         struct task task = {(int)(i / n_i / n_o), (int)(i / n_i % n_o) * 2, (int)(i % n_i)};
-        float *buffer =
-            buffers + (size_t)omp_get_thread_num() * (size_t)plan->n_buffer_rows * plan->row_floats;
+        float *buffer = buffers + (size_t)omp_get_thread_num() * plan->thread_floats;
         run_task(self, pointers, task, buffer, partial);
     }
     add_partials(self, partial, d_weight);

@@ -13,6 +13,7 @@
 #include "cpu/conv2d_parts.h"
 #include "cpu/isa.h"
 #include "cpu/team.h"
+#include "cpu/values.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -166,9 +167,10 @@ struct work {
     struct side from, to;
     int pad;
     int tiles_y, tiles_x;
-    const float *src, *weights, *bias;
-    float *dst;
-    bool adds;
+    const void *src;
+    const float *weights, *bias;
+    void *dst;
+    bool adds, is_bf16; // is_bf16: src and dst
 };
 
 struct place {
@@ -182,20 +184,39 @@ static struct place place_of(const struct work *work, int64_t tile) {
                           .x = in_image % work->tiles_x * WINOGRAD_TILE};
 }
 
-static size_t plane_of(struct side side, int width) {
-    return (size_t)side.h * (size_t)side.w * (size_t)width;
+struct winograd_plane winograd_plane_of(const struct winograd_kernels *kernels, const void *tensor,
+                                        size_t i, int h, int w, bool is_bf16) {
+    size_t size = (size_t)h * (size_t)w * (size_t)kernels->width;
+    return (struct winograd_plane){value_address(tensor, i * size, is_bf16), h, w, is_bf16};
 }
 
-struct winograd_patch winograd_patch_at(const struct winograd_kernels *kernels, const float *plane,
-                                        int h, int w, int y, int x) {
+struct winograd_patch winograd_patch_at(const struct winograd_kernels *kernels,
+                                        struct winograd_plane plane, int y, int x) {
     static const float zeros[WINOGRAD_PATCH * WINOGRAD_MAX_WIDTH]; // a row outside of the plane
+    int h = plane.h, w = plane.w;
     struct winograd_patch patch = {.first = x < 0 ? -x : 0,
-                                   .end = w - x < WINOGRAD_PATCH ? w - x : WINOGRAD_PATCH};
+                                   .end = w - x < WINOGRAD_PATCH ? w - x : WINOGRAD_PATCH,
+                                   .is_bf16 = plane.is_bf16};
     for (int i = 0; i < WINOGRAD_PATCH; i++) {
         size_t pixel = (size_t)(y + i) * (size_t)w + (size_t)(x + patch.first);
-        patch.rows[i] = y + i >= 0 && y + i < h ? plane + pixel * (size_t)kernels->width : zeros;
+        patch.rows[i] =
+            y + i >= 0 && y + i < h
+                ? value_address(plane.values, pixel * (size_t)kernels->width, plane.is_bf16)
+                : zeros;
     }
     return patch;
+}
+
+struct winograd_pixels winograd_pixels_at(const struct winograd_kernels *kernels,
+                                          struct winograd_plane plane, int y, int x) {
+    size_t row = (size_t)plane.w * (size_t)kernels->width;
+    size_t first = (size_t)y * row + (size_t)(x * kernels->width);
+    int n_y = plane.h - y, n_x = plane.w - x;
+    return (struct winograd_pixels){.first = value_address(plane.values, first, plane.is_bf16),
+                                    .row = row,
+                                    .n_y = n_y < WINOGRAD_TILE ? n_y : WINOGRAD_TILE,
+                                    .n_x = n_x < WINOGRAD_TILE ? n_x : WINOGRAD_TILE,
+                                    .is_bf16 = plane.is_bf16};
 }
 
 // Tiles up to a whole group get zeros, since the kernel multiplies whole groups.
@@ -231,14 +252,13 @@ static void multiply_points(const struct work *work, const float *patches, const
 
 static void transform_back(const struct work *work, struct place at, const float *products, int b,
                            const float *bias) {
-    int width = work->kernels->width, n_blocks = work->to.c / width;
-    size_t row = (size_t)work->to.w * (size_t)width, plane = plane_of(work->to, width);
-    float *to = work->dst + ((size_t)at.n * (size_t)n_blocks + (size_t)b) * plane +
-                (size_t)at.y * row + (size_t)(at.x * width);
-    int n_y = work->to.h - at.y, n_x = work->to.w - at.x;
-    work->kernels->transform_dst(products, work->plan->dst_stride, bias, work->adds, to, row,
-                                 n_y < WINOGRAD_TILE ? n_y : WINOGRAD_TILE,
-                                 n_x < WINOGRAD_TILE ? n_x : WINOGRAD_TILE);
+    const struct winograd_kernels *kernels = work->kernels;
+    size_t i_plane = (size_t)(at.n * (work->to.c / kernels->width) + b);
+    struct winograd_pixels to = winograd_pixels_at(
+        kernels,
+        winograd_plane_of(kernels, work->dst, i_plane, work->to.h, work->to.w, work->is_bf16), at.y,
+        at.x);
+    kernels->transform_dst(products, work->plan->dst_stride, bias, work->adds, &to);
 }
 
 static void run_block(const struct work *work, int64_t first, int n_tiles, float *buffer) {
@@ -252,10 +272,11 @@ static void run_block(const struct work *work, int64_t first, int n_tiles, float
     int n_from = work->from.c / width, n_lanes = width / work->kernels->n_paired;
     for (int b = 0; b < n_from; b++)
         for (int t = 0; t < n_tiles; t++) {
+            struct winograd_plane plane =
+                winograd_plane_of(work->kernels, work->src, (size_t)(places[t].n * n_from + b),
+                                  work->from.h, work->from.w, work->is_bf16);
             struct winograd_patch patch = winograd_patch_at(
-                work->kernels,
-                work->src + (size_t)(places[t].n * n_from + b) * plane_of(work->from, width),
-                work->from.h, work->from.w, places[t].y - work->pad, places[t].x - work->pad);
+                work->kernels, plane, places[t].y - work->pad, places[t].x - work->pad);
             work->kernels->transform_src(
                 &patch, patches + (size_t)((b * plan->n_block + t) * n_lanes), plan->src_stride);
         }
@@ -291,8 +312,9 @@ void conv2d_winograd_run(const struct conv2d *self, const struct conv2d_pass *pa
         .src = is_back ? pointers->dst : pointers->src,
         .weights = pointers->weights,
         .bias = !is_back && self->desc.has_bias ? pointers->bias : NULL,
-        .dst = (float *)(uintptr_t)(is_back ? pointers->src : pointers->dst),
+        .dst = (void *)(uintptr_t)(is_back ? pointers->src : pointers->dst),
         .adds = pointers->adds,
+        .is_bf16 = cpu_is_bf16(self->base.op.device),
     };
     work.tiles_y = winograd_tiles(work.to.h);
     work.tiles_x = winograd_tiles(work.to.w);

@@ -37,17 +37,20 @@
 #define WINOGRAD_P (11.0F / 16.0F) // the points 0, +-P, +-Q and infinity
 #define WINOGRAD_Q (3.0F / 2.0F)
 
-// 6 x 6 pixels of W channels: rows[y] is pixel (y, first); the columns before `first` and from
-// `end` on are zeros.
+// 6 x 6 pixels of W channels of a tensor: rows[y] is pixel (y, first); the columns before `first`
+// and from `end` on are zeros.
 struct winograd_patch {
-    const float *rows[WINOGRAD_PATCH];
+    const void *rows[WINOGRAD_PATCH];
     int first, end;
+    bool is_bf16; // the tensor's values
 };
 
-// n_y x n_x pixels of W channels, which begin a tile of zeros.
+// A tile's n_y x n_x pixels of W channels of a tensor, or less than a whole tile at its border.
 struct winograd_pixels {
-    const float *from;
+    void *first; // pixel (0, 0), which is only read where d_dst is meant
+    size_t row;  // values from row to row
     int n_y, n_x;
+    bool is_bf16;
 };
 
 // The kernels of one instruction set. W is the floats of a vector, which is the block of channels.
@@ -68,16 +71,15 @@ struct winograd_kernels {
     // n_vectors is 1 or 2.
     void (*multiply)(const float *src, size_t block_floats, const float *weights, int n_blocks,
                      int n_vectors, bool adds, float *to);
-    // The tile whose point k lies at from + k * stride, plus `bias` (W floats), to n_y x n_x pixels
-    // of dst; += where `adds`.
+    // The tile whose point k lies at from + k * stride, plus `bias` (W floats), to dst's pixels; +=
+    // where `adds`.
     void (*transform_dst)(const float *from, size_t stride, const float *bias, bool adds,
-                          float *dst, size_t row_floats, int n_y, int n_x);
+                          const struct winograd_pixels *to);
 
     // The weight gradient, whose sums run over tiles. The points of n_paired tiles, of src and of
-    // d_dst: W lanes each.
+    // d_dst, beyond whose pixels a tile is zeros: W lanes each.
     void (*transform_src_tiles)(const struct winograd_patch *patches, float *to, size_t stride);
-    void (*transform_d_dst)(const struct winograd_pixels *tiles, size_t row_floats, float *to,
-                            size_t stride);
+    void (*transform_d_dst)(const struct winograd_pixels *tiles, float *to, size_t stride);
     // One point, for W input and n_vectors W output channels: to (channels, n_vectors W) = or +=
     // sum over n_tiles of src (tiles / n_paired, W) * d_dst (vectors vector_floats apart,
     // tiles / n_paired, W).
@@ -102,8 +104,21 @@ static inline int winograd_tiles(int extent) {
 // is_bf16: the factors may be rounded to bf16.
 const struct winograd_kernels *winograd_kernels_of(int block, bool is_bf16);
 
-// The patch that begins at pixel (y, x) of a plane (h, w, W), with zeros outside.
-struct winograd_patch winograd_patch_at(const struct winograd_kernels *kernels, const float *plane,
-                                        int h, int w, int y, int x);
+// A plane (h, w, W) of a tensor.
+struct winograd_plane {
+    const void *values;
+    int h, w;
+    bool is_bf16;
+};
+
+// Plane i of a tensor of planes (h, w, W), and its patch that begins at pixel (y, x), with zeros
+// outside.
+struct winograd_plane winograd_plane_of(const struct winograd_kernels *kernels, const void *tensor,
+                                        size_t i, int h, int w, bool is_bf16);
+struct winograd_patch winograd_patch_at(const struct winograd_kernels *kernels,
+                                        struct winograd_plane plane, int y, int x);
+// Its pixels that belong to the tile that begins at pixel (y, x).
+struct winograd_pixels winograd_pixels_at(const struct winograd_kernels *kernels,
+                                          struct winograd_plane plane, int y, int x);
 
 #endif

@@ -15,18 +15,24 @@
 #define LOAD(address)          _mm512_loadu_ps(address)
 #define STORE(address, value)  _mm512_storeu_ps(address, value)
 #define STREAM(address, value) _mm512_stream_ps(address, value)
-#define SAME(value)            _mm512_set1_ps(value)
-#define MULTIPLY_ADD(a, b, c)  _mm512_fmadd_ps(a, b, c)
-#define PAIRED                 2
-#define DOT(a, b, c)           _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
-#define JOIN(a, b)             join_avx512_bf16(a, b)
-#define STORE_POINT(address, value)                                                                \
-    _mm256_storeu_si256((__m256i *)(void *)(address), (__m256i)_mm512_cvtneps_pbh(value))
-#define TILES      12 // 2 x 12 sums, 2 weights and 1 value make 27 of 32 registers
-#define ROWS       8  // 2 x 8 sums
-#define TARGET     __attribute__((target("avx512f,avx512bw,avx512bf16")))
-#define NAME(stem) stem##_avx512_bf16
-#define ISA        "avx512_bf16"
+#define LOAD_BF16(address)                                                                         \
+    (__m512) _mm512_slli_epi32(                                                                    \
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(address))), 16)
+#define BF16                        __m256i
+#define NARROW(value)               (__m256i) _mm512_cvtneps_pbh(value)
+#define STORE_BF16(address, value)  _mm256_storeu_si256((__m256i *)(void *)(address), value)
+#define STREAM_BF16(address, value) _mm256_stream_si256((__m256i *)(void *)(address), value)
+#define SAME(value)                 _mm512_set1_ps(value)
+#define MULTIPLY_ADD(a, b, c)       _mm512_fmadd_ps(a, b, c)
+#define PAIRED                      2
+#define DOT(a, b, c)                _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
+#define JOIN(a, b)                  join_avx512_bf16(a, b)
+#define STORE_POINT(address, value) STORE_BF16(address, NARROW(value))
+#define TILES                       12 // 2 x 12 sums, 2 weights and 1 value make 27 of 32 registers
+#define ROWS                        8  // 2 x 8 sums
+#define TARGET                      __attribute__((target("avx512f,avx512bw,avx512bf16")))
+#define NAME(stem)                  stem##_avx512_bf16
+#define ISA                         "avx512_bf16"
 
 // Lane i gets a's value i and, above it, b's.
 TARGET static inline __attribute__((always_inline)) __m512 join_avx512_bf16(__m512 a, __m512 b) {

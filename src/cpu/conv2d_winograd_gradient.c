@@ -108,7 +108,8 @@ bool conv2d_winograd_gradient_plan(struct conv2d *self) {
 // A block of tiles.
 struct block {
     const struct conv2d *self;
-    const float *src, *d_dst;
+    const void *src, *d_dst;
+    bool is_bf16; // both
     int64_t first;
     int n_tiles;
     float *src_points, *d_dst_points; // 36 of (channel blocks, plan->n_block / n_paired, W)
@@ -137,13 +138,13 @@ static void transform_src(const struct block *block, int i_block, int t, int n) 
     const struct adele_conv2d_desc *desc = &self->desc;
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
     int width = plan->winograd->width, n_in = self->c_in_padded / width;
-    size_t plane = (size_t)desc->h_in * (size_t)desc->w_in * (size_t)width;
     struct winograd_patch patches[2] = {{.first = 0}};
     for (int i = 0; i < n && t + i < block->n_tiles; i++) {
         struct place at = place_of(block, t + i);
-        patches[i] = winograd_patch_at(plan->winograd,
-                                       block->src + (at.n * (size_t)n_in + (size_t)i_block) * plane,
-                                       desc->h_in, desc->w_in, at.y - desc->pad, at.x - desc->pad);
+        struct winograd_plane plane =
+            winograd_plane_of(plan->winograd, block->src, at.n * (size_t)n_in + (size_t)i_block,
+                              desc->h_in, desc->w_in, block->is_bf16);
+        patches[i] = winograd_patch_at(plan->winograd, plane, at.y - desc->pad, at.x - desc->pad);
     }
     plan->winograd->transform_src_tiles(
         patches,
@@ -155,19 +156,16 @@ static void transform_d_dst(const struct block *block, int i_block, int t, int n
     const struct conv2d *self = block->self;
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
     int width = plan->winograd->width, n_out = self->c_out_padded / width;
-    size_t row = (size_t)self->w_out * (size_t)width;
     struct winograd_pixels tiles[2] = {{.n_y = 0}};
     for (int i = 0; i < n && t + i < block->n_tiles; i++) {
         struct place at = place_of(block, t + i);
-        size_t i_plane = at.n * (size_t)n_out + (size_t)i_block;
-        tiles[i] = (struct winograd_pixels){
-            .from = block->d_dst + (i_plane * (size_t)self->h_out + (size_t)at.y) * row +
-                    (size_t)(at.x * width),
-            .n_y = self->h_out - at.y,
-            .n_x = self->w_out - at.x};
+        struct winograd_plane plane =
+            winograd_plane_of(plan->winograd, block->d_dst, at.n * (size_t)n_out + (size_t)i_block,
+                              self->h_out, self->w_out, block->is_bf16);
+        tiles[i] = winograd_pixels_at(plan->winograd, plane, at.y, at.x);
     }
     plan->winograd->transform_d_dst(
-        tiles, row,
+        tiles,
         block->d_dst_points + ((size_t)(i_block * plan->n_block + t) / (size_t)n * (size_t)width),
         plan->d_dst_stride);
 }
@@ -317,6 +315,7 @@ void conv2d_winograd_gradient_run(const struct conv2d *self, const struct conv2d
     struct block block = {.self = self,
                           .src = pointers->src,
                           .d_dst = pointers->dst,
+                          .is_bf16 = cpu_is_bf16(self->base.op.device),
                           .n_tiles = (int)n_tiles,
                           .src_points = points,
                           .d_dst_points = points + WINOGRAD_POINTS * plan->src_stride,

@@ -5,6 +5,9 @@
 //     VECTOR, WIDTH               the vector of floats and their number
 //     LOAD, STORE, SAME(value)    any address; a float in all lanes
 //     STREAM(address, value)      past the caches, to an address that the vector's bytes divide
+//     LOAD_BF16(address)          WIDTH values of bf16 as floats
+//     BF16, NARROW(value)         the vector of as many bf16 values, rounded to nearest
+//     STORE_BF16, STREAM_BF16     as STORE and STREAM
 //     MULTIPLY_ADD(a, b, c)       a b + c, rounded once
 //     PAIRED                      factors in a lane: 1 float or 2 of bf16
 //     DOT(a, b, c)                c + the product of two lanes, or of each of their factors
@@ -27,6 +30,24 @@
 #define PATCH  WINOGRAD_PATCH
 #define TILE   WINOGRAD_TILE
 #define LANES  (WIDTH / PAIRED) // of a tile's channels as factors
+
+// WIDTH values of a tensor from value i on, floats or bf16.
+INLINE VECTOR NAME(read)(const void *tensor, size_t i, const bool is_bf16) {
+    return is_bf16 ? LOAD_BF16((const uint16_t *)tensor + i) : LOAD((const float *)tensor + i);
+}
+
+INLINE void NAME(write)(void *tensor, size_t i, VECTOR value, const bool is_bf16, bool streams) {
+    float *floats = (float *)tensor + i;
+    uint16_t *narrow = (uint16_t *)tensor + i;
+    if (is_bf16 && streams)
+        STREAM_BF16(narrow, NARROW(value));
+    else if (is_bf16)
+        STORE_BF16(narrow, NARROW(value));
+    else if (streams)
+        STREAM(floats, value);
+    else
+        STORE(floats, value);
+}
 
 // a b + c for a constant a.
 #define SCALE_ADD(a, b, c) MULTIPLY_ADD(SAME(a), b, c)
@@ -64,8 +85,8 @@ INLINE void NAME(put)(const struct NAME(sink) sink, int k, VECTOR value) {
 
 // Three rows of points at a time, so that a processor with 32 registers keeps them there: reading
 // src twice costs less than storing 36 vectors and reading them back.
-INLINE void NAME(src_half)(const float *const rows[PATCH], const int first, const int end,
-                           const bool is_second, const struct NAME(sink) sink) {
+INLINE void NAME(src_half)(const struct winograd_patch *patch, const int first, const int end,
+                           const bool is_bf16, const bool is_second, const struct NAME(sink) sink) {
     VECTOR half[PATCH / 2][PATCH], line[PATCH], points[PATCH];
 #pragma GCC unroll 6
     for (int x = 0; x < PATCH; x++) {
@@ -75,7 +96,7 @@ INLINE void NAME(src_half)(const float *const rows[PATCH], const int first, cons
         }
 #pragma GCC unroll 6
         for (int y = 0; y < PATCH; y++)
-            line[y] = LOAD(rows[y] + (x - first) * WIDTH);
+            line[y] = NAME(read)(patch->rows[y], (size_t)((x - first) * WIDTH), is_bf16);
         NAME(src_line)(line, is_second, points);
 #pragma GCC unroll 3
         for (int k = 0; k < PATCH / 2; k++)
@@ -91,14 +112,22 @@ INLINE void NAME(src_half)(const float *const rows[PATCH], const int first, cons
     }
 }
 
-INLINE void NAME(src_points)(const struct winograd_patch *patch, const struct NAME(sink) sink) {
+INLINE void NAME(src_halves)(const struct winograd_patch *patch, const bool is_bf16,
+                             const struct NAME(sink) sink) {
     if (patch->first == 0 && patch->end == PATCH) {
-        NAME(src_half)(patch->rows, 0, PATCH, false, sink);
-        NAME(src_half)(patch->rows, 0, PATCH, true, sink);
+        NAME(src_half)(patch, 0, PATCH, is_bf16, false, sink);
+        NAME(src_half)(patch, 0, PATCH, is_bf16, true, sink);
     } else {
-        NAME(src_half)(patch->rows, patch->first, patch->end, false, sink);
-        NAME(src_half)(patch->rows, patch->first, patch->end, true, sink);
+        NAME(src_half)(patch, patch->first, patch->end, is_bf16, false, sink);
+        NAME(src_half)(patch, patch->first, patch->end, is_bf16, true, sink);
     }
+}
+
+INLINE void NAME(src_points)(const struct winograd_patch *patch, const struct NAME(sink) sink) {
+    if (patch->is_bf16)
+        NAME(src_halves)(patch, true, sink);
+    else
+        NAME(src_halves)(patch, false, sink);
 }
 
 TARGET static void NAME(transform_src)(const struct winograd_patch *patch, float *to,
@@ -194,11 +223,30 @@ INLINE void NAME(dst_line)(const VECTOR m[PATCH], VECTOR to[TILE]) {
     to[3] = SCALE_ADD(P * P * P, odd_p, SCALE_ADD(Q * Q * Q, odd_q, m[5]));
 }
 
+INLINE void NAME(store_tile)(const VECTOR rows[TILE][PATCH], VECTOR offset,
+                             const struct winograd_pixels *to, bool adds, const bool is_bf16) {
+    const size_t bytes = is_bf16 ? sizeof(BF16) : sizeof(VECTOR);
+    const bool streams = !adds && (uintptr_t)to->first % bytes == 0;
+    for (int y = 0; y < to->n_y; y++) {
+        VECTOR outputs[TILE];
+        NAME(dst_line)(rows[y], outputs);
+#pragma GCC unroll 4
+        for (int x = 0; x < TILE; x++)
+            if (x < to->n_x) {
+                VECTOR value = outputs[x] + offset;
+                size_t i = (size_t)y * to->row + (size_t)(x * WIDTH);
+                if (adds)
+                    value += NAME(read)(to->first, i, is_bf16);
+                NAME(write)(to->first, i, value, is_bf16, streams);
+            }
+    }
+}
+
 // Stores go past the caches, as the lines of dst would be fetched only to be overwritten: a step of
 // a U-Net of width 64 takes a tenth less time so on two threads, which share the memory's rate. Who
 // calls orders them before what other threads read.
 TARGET static void NAME(transform_dst)(const float *from, size_t stride, const float *bias,
-                                       bool adds, float *dst, size_t row_floats, int n_y, int n_x) {
+                                       bool adds, const struct winograd_pixels *to) {
     VECTOR rows[TILE][PATCH], line[PATCH], outputs[TILE];
 #pragma GCC unroll 6
     for (int x = 0; x < PATCH; x++) {
@@ -210,22 +258,10 @@ TARGET static void NAME(transform_dst)(const float *from, size_t stride, const f
         for (int y = 0; y < TILE; y++)
             rows[y][x] = outputs[y];
     }
-    VECTOR offset = LOAD(bias);
-    const bool streams = !adds && (uintptr_t)dst % sizeof(VECTOR) == 0;
-    for (int y = 0; y < n_y; y++, dst += row_floats) {
-        NAME(dst_line)(rows[y], outputs);
-#pragma GCC unroll 4
-        for (int x = 0; x < TILE; x++)
-            if (x < n_x) {
-                VECTOR value = outputs[x] + offset;
-                if (adds)
-                    value += LOAD(dst + x * WIDTH);
-                if (streams)
-                    STREAM(dst + x * WIDTH, value);
-                else
-                    STORE(dst + x * WIDTH, value);
-            }
-    }
+    if (to->is_bf16)
+        NAME(store_tile)(rows, LOAD(bias), to, adds, true);
+    else
+        NAME(store_tile)(rows, LOAD(bias), to, adds, false);
 }
 
 // ---- the weight gradient ------------------------------------------------------------------------
@@ -243,7 +279,7 @@ INLINE void NAME(d_dst_line)(const VECTOR d[TILE], VECTOR to[PATCH]) {
     to[5] = d[3];
 }
 
-INLINE void NAME(d_dst_points)(const struct winograd_pixels *pixels, size_t row_floats,
+INLINE void NAME(d_dst_values)(const struct winograd_pixels *pixels, const bool is_bf16,
                                const struct NAME(sink) sink) {
     VECTOR columns[PATCH][TILE], line[TILE], points[PATCH];
 #pragma GCC unroll 4
@@ -251,7 +287,8 @@ INLINE void NAME(d_dst_points)(const struct winograd_pixels *pixels, size_t row_
 #pragma GCC unroll 4
         for (int y = 0; y < TILE; y++)
             line[y] = y < pixels->n_y && x < pixels->n_x
-                          ? LOAD(pixels->from + (size_t)y * row_floats + x * WIDTH)
+                          ? NAME(read)(pixels->first, (size_t)y * pixels->row + (size_t)(x * WIDTH),
+                                       is_bf16)
                           : SAME(0.0F);
         NAME(d_dst_line)(line, points);
 #pragma GCC unroll 6
@@ -267,6 +304,13 @@ INLINE void NAME(d_dst_points)(const struct winograd_pixels *pixels, size_t row_
     }
 }
 
+INLINE void NAME(d_dst_points)(const struct winograd_pixels *pixels, const struct NAME(sink) sink) {
+    if (pixels->is_bf16)
+        NAME(d_dst_values)(pixels, true, sink);
+    else
+        NAME(d_dst_values)(pixels, false, sink);
+}
+
 #if PAIRED == 1
 
 TARGET static void NAME(transform_src_tiles)(const struct winograd_patch *patch, float *to,
@@ -274,10 +318,9 @@ TARGET static void NAME(transform_src_tiles)(const struct winograd_patch *patch,
     NAME(transform_src)(patch, to, stride);
 }
 
-TARGET static void NAME(transform_d_dst)(const struct winograd_pixels *pixels, size_t row_floats,
-                                         float *to, size_t stride) {
-    NAME(d_dst_points)
-    (pixels, row_floats, (struct NAME(sink)){.form = ALONE, .to = to, .stride = stride});
+TARGET static void NAME(transform_d_dst)(const struct winograd_pixels *pixels, float *to,
+                                         size_t stride) {
+    NAME(d_dst_points)(pixels, (struct NAME(sink)){.form = ALONE, .to = to, .stride = stride});
 }
 
 #else
@@ -291,13 +334,12 @@ TARGET static void NAME(transform_src_tiles)(const struct winograd_patch patches
     (patches + 1, (struct NAME(sink)){.form = JOINED, .to = to, .stride = stride, .kept = kept});
 }
 
-TARGET static void NAME(transform_d_dst)(const struct winograd_pixels pixels[2], size_t row_floats,
-                                         float *to, size_t stride) {
+TARGET static void NAME(transform_d_dst)(const struct winograd_pixels pixels[2], float *to,
+                                         size_t stride) {
     VECTOR kept[WINOGRAD_POINTS];
-    NAME(d_dst_points)(pixels, row_floats, (struct NAME(sink)){.form = KEPT, .kept = kept});
+    NAME(d_dst_points)(pixels, (struct NAME(sink)){.form = KEPT, .kept = kept});
     NAME(d_dst_points)
-    (pixels + 1, row_floats,
-     (struct NAME(sink)){.form = JOINED, .to = to, .stride = stride, .kept = kept});
+    (pixels + 1, (struct NAME(sink)){.form = JOINED, .to = to, .stride = stride, .kept = kept});
 }
 
 #endif

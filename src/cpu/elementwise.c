@@ -33,6 +33,12 @@ CPU_VALUE_KERNEL(void, elementwise_add_values,
         value_store(to, i, value_at(to, i, is_bf16) + value_at(from, i, is_bf16), is_bf16);
 }
 
+CPU_KERNEL(static void, add_floats,
+           (uint16_t *restrict to, const float *restrict from, size_t count), (to, from, count)) {
+    for (size_t i = 0; i < count; i++)
+        value_store(to, i, value_at(to, i, true) + from[i], true);
+}
+
 CPU_KERNEL(void, elementwise_average,
            (float *restrict average, const float *restrict values, float rest, size_t count),
            (average, values, rest, count)) {
@@ -67,4 +73,10 @@ void elementwise_add_tensor(void *to, const void *from, size_t count, bool is_bf
     for (size_t i = 0; i < count; i += CHUNK)
         elementwise_add_values(value_address(to, i, is_bf16), value_address(from, i, is_bf16),
                                count - i < CHUNK ? count - i : CHUNK, is_bf16);
+}
+
+void elementwise_add_floats_tensor(uint16_t *to, const float *from, size_t count) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < count; i += CHUNK)
+        add_floats(to + i, from + i, count - i < CHUNK ? count - i : CHUNK);
 }

@@ -12,6 +12,8 @@
 void elementwise_add(float *to, const float *from, size_t count);
 void elementwise_add_values(void *to, const void *from, size_t count, bool is_bf16);
 void elementwise_add_tensor(void *to, const void *from, size_t count, bool is_bf16);
+// Floats to a tensor of bf16.
+void elementwise_add_floats_tensor(uint16_t *to, const float *from, size_t count);
 // average += rest (values - average); the arrays lie apart.
 void elementwise_average(float *average, const float *values, float rest, size_t count);
 void elementwise_round(float *to, const float *from, size_t count);
