@@ -281,17 +281,11 @@ adele_status cpu_device_create_with_block(int block, bool is_bf16, struct adele_
     return ADELE_OK;
 }
 
-// Whether devices for that precision keep their tensors in bf16.
-static bool has_bf16_tensors(enum adele_precision precision) {
-    (void)precision;
-    return false;
-}
-
 adele_status cpu_device_create_direct(enum adele_precision precision, struct adele_device **out) {
     *out = NULL;
     TRY(cpu_isa_open());
     return cpu_device_create_with_block(cpu_isa() >= CPU_ISA_AVX512 ? 16 : 8,
-                                        has_bf16_tensors(precision), out);
+                                        precision == ADELE_PRECISION_BF16, out);
 }
 
 adele_status cpu_device_create(enum adele_precision precision, struct adele_device **out) {
