@@ -7,8 +7,8 @@ set(ADELE_ISA_SETS sse41 avx2 avx512 avx512_bf16)
 if(ADELE_SANITIZE)
   set(ADELE_ISA_SETS)
 endif()
-set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} conv2d_first_layer conv2d_winograd networks deeplab inference inference_crf trainer
-    trainer_ends trainer_variants trainer_voc trainer_memory own_size resume determinism nan nan_culprit)
+set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} conv2d_first_layer conv2d_winograd values networks deeplab inference inference_crf
+    trainer trainer_ends trainer_variants trainer_voc trainer_memory own_size resume determinism nan nan_culprit)
 list(REMOVE_ITEM ADELE_ISA_TESTS deeplab_devices) # compares another device with the CPU
 # Whole networks and trainings, which have the label slow: the tests of the ops run each kernel of a set.
 set(ADELE_ISA_SLOW network network_training networks packing plan_slices deeplab trainer trainer_ends trainer_variants trainer_voc trainer_memory
