@@ -98,8 +98,8 @@ static const uint8_t *label_row(const struct dice_run *run, int n, int y) {
 
 static void load_row(const struct dice_run *run, int n, int y) {
     const struct dice_op *op = run->op;
-    resample_row_forward(run->args->logits, op->is_bf16, op->shape, op->block, n, &op->rows,
-                         &op->columns, y, run->scratch, run->p, op->stride);
+    struct resample_tensor logits = {run->args->logits, op->is_bf16, op->shape, op->block};
+    resample_row_forward(&logits, n, &op->rows, &op->columns, y, run->scratch, run->p, op->stride);
     softmax_row(run->p, op->desc.c, op->desc.w, op->stride, 1.0f, run->p, run->maximum,
                 run->log_sum);
 }

@@ -73,8 +73,8 @@ static void process_row(const struct ensemble_op *op, const struct adele_ensembl
     float *z = buffer;
     float *p = z + (size_t)desc->c * stride;
     float *lines = p + (size_t)desc->c * stride;
-    resample_row_forward(args->logits, op->is_bf16, op->shape, op->block, n, &op->rows,
-                         &op->columns, y, lines + 2 * stride, z, op->stride);
+    struct resample_tensor logits = {args->logits, op->is_bf16, op->shape, op->block};
+    resample_row_forward(&logits, n, &op->rows, &op->columns, y, lines + 2 * stride, z, op->stride);
     if (desc->mode == ADELE_ENSEMBLE_PROBABILITIES)
         softmax_row(z, desc->c, desc->w, op->stride, 1.0f, p, lines, lines + stride);
     float *rows = desc->mode == ADELE_ENSEMBLE_PROBABILITIES ? p : z;

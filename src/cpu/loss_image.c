@@ -16,9 +16,12 @@ static size_t pixel_index(const struct loss_op *op, int n, int y) {
 static void load_row(const struct loss_run *run, struct loss_row *row, int n, int y) {
     const struct loss_op *op = run->op;
     loss_row_set_labels(row, run->args->labels + pixel_index(op, n, y));
-    for (int k = 0; k < op->n_used; k++)
-        resample_row_forward(run->args->logits[k], op->is_bf16, op->shape[k], op->block, n,
-                             &op->rows[k], &op->columns[k], y, row->scratch, row->z[k], op->stride);
+    for (int k = 0; k < op->n_used; k++) {
+        struct resample_tensor logits = {run->args->logits[k], op->is_bf16, op->shape[k],
+                                         op->block};
+        resample_row_forward(&logits, n, &op->rows[k], &op->columns[k], y, row->scratch, row->z[k],
+                             op->stride);
+    }
     loss_row_mix(row);
 }
 

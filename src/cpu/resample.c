@@ -172,50 +172,49 @@ CPU_INLINE void pack_lanes(const float *plain, int stride, int n_lanes, int bloc
 
 // The row of the tensor as floats, blended along rows where it has to be; borrowed from the tensor
 // or scratch.
-static const float *source_row(const void *tensor, bool is_bf16, struct adele_shape shape,
-                               int block, int n, int i_block, const struct resample_axis *rows,
-                               int y, float *scratch) {
-    int c = i_block * block;
-    size_t n_values = (size_t)shape.w * (size_t)block;
-    size_t low = cpu_tensor_index(shape, block, n, c, rows->low[y], 0);
-    size_t high = cpu_tensor_index(shape, block, n, c, rows->high[y], 0);
+static const float *source_row(const struct resample_tensor *from, int n, int i_block,
+                               const struct resample_axis *rows, int y, float *scratch) {
+    int block = from->block, c = i_block * block;
+    size_t n_values = (size_t)from->shape.w * (size_t)block;
+    const void *low = value_address(
+        from->values, cpu_tensor_index(from->shape, block, n, c, rows->low[y], 0), from->is_bf16);
+    const void *high = value_address(
+        from->values, cpu_tensor_index(from->shape, block, n, c, rows->high[y], 0), from->is_bf16);
     if (!rows->is_identity)
-        row_blend(value_address(tensor, low, is_bf16), value_address(tensor, high, is_bf16),
-                  rows->t[y], n_values, scratch, is_bf16);
-    else if (is_bf16)
-        elementwise_widen(scratch, value_address(tensor, low, true), n_values);
+        row_blend(low, high, rows->t[y], n_values, scratch, from->is_bf16);
+    else if (from->is_bf16)
+        elementwise_widen(scratch, low, n_values);
     else
-        return value_address(tensor, low, false);
+        return low;
     return scratch;
 }
 
-void resample_row_blocked(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
-                          int n, int i_block, const struct resample_axis *rows,
-                          const struct resample_axis *columns, int y, float *scratch, void *out) {
-    const float *row = source_row(tensor, is_bf16, shape, block, n, i_block, rows, y, scratch);
-    size_t n_values = (size_t)shape.w * (size_t)block;
+void resample_row_blocked(const struct resample_tensor *from, int n, int i_block,
+                          const struct resample_axis *rows, const struct resample_axis *columns,
+                          int y, float *scratch, void *out) {
+    const float *row = source_row(from, n, i_block, rows, y, scratch);
+    size_t n_values = (size_t)from->shape.w * (size_t)from->block;
     if (!columns->is_identity)
-        columns_blend(row, columns, block, out, is_bf16);
-    else if (is_bf16)
+        columns_blend(row, columns, from->block, out, from->is_bf16);
+    else if (from->is_bf16)
         elementwise_narrow(out, row, n_values);
     else
         memcpy(out, row, n_values * sizeof(float));
 }
 
-void resample_row_forward(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
-                          int n, const struct resample_axis *rows,
-                          const struct resample_axis *columns, int y, float *scratch, float *out,
-                          int stride) {
-    float *wide = scratch + (size_t)shape.w * (size_t)block;
-    for (int i_block = 0; i_block * block < shape.c; i_block++) {
-        const float *row = source_row(tensor, is_bf16, shape, block, n, i_block, rows, y, scratch);
+void resample_row_forward(const struct resample_tensor *from, int n,
+                          const struct resample_axis *rows, const struct resample_axis *columns,
+                          int y, float *scratch, float *out, int stride) {
+    int block = from->block, n_channels = from->shape.c;
+    float *wide = scratch + (size_t)from->shape.w * (size_t)block;
+    for (int c = 0; c < n_channels; c += block) {
+        const float *row = source_row(from, n, c / block, rows, y, scratch);
         if (!columns->is_identity) {
             columns_blend(row, columns, block, wide, false);
             row = wide;
         }
-        int n_lanes = shape.c - i_block * block < block ? shape.c - i_block * block : block;
-        unpack_lanes(row, n_lanes, block, columns->n_out,
-                     out + (size_t)(i_block * block) * (size_t)stride, stride);
+        unpack_lanes(row, n_channels - c < block ? n_channels - c : block, block, columns->n_out,
+                     out + (size_t)c * (size_t)stride, stride);
     }
 }
 

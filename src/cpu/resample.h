@@ -24,17 +24,24 @@ struct resample_axis {
 ADELE_MUST_CHECK adele_status resample_axis_init(struct resample_axis *axis, int n_in, int n_out);
 void resample_axis_deinit(struct resample_axis *axis); // also zeroes it
 
+// What is resampled.
+struct resample_tensor {
+    const void *values;
+    bool is_bf16;
+    struct adele_shape shape;
+    int block;
+};
+
 // Row y of the output of image n, as plain rows out[c * stride + x], c < shape.c, x <
 // columns->n_out. `scratch` holds (columns->n_in + columns->n_out) * block floats.
-void resample_row_forward(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
-                          int n, const struct resample_axis *rows,
-                          const struct resample_axis *columns, int y, float *scratch, float *out,
-                          int stride);
-// Row y of the output, in the blocked layout: value x * block + lane of `out`, of channel block
-// i_block. `scratch` holds columns->n_in * block floats.
-void resample_row_blocked(const void *tensor, bool is_bf16, struct adele_shape shape, int block,
-                          int n, int i_block, const struct resample_axis *rows,
-                          const struct resample_axis *columns, int y, float *scratch, void *out);
+void resample_row_forward(const struct resample_tensor *from, int n,
+                          const struct resample_axis *rows, const struct resample_axis *columns,
+                          int y, float *scratch, float *out, int stride);
+// Row y of the output, in the blocked layout and as values of the same type: value x * block + lane
+// of `out`, of channel block i_block. `scratch` holds columns->n_in * block floats.
+void resample_row_blocked(const struct resample_tensor *from, int n, int i_block,
+                          const struct resample_axis *rows, const struct resample_axis *columns,
+                          int y, float *scratch, void *out);
 // The transpose along columns: d_out[c * stride + x] for the n_lanes channels of one block -> one
 // blocked row of columns->n_in pixels, value x * block + lane of d_in; lanes from n_lanes on become
 // 0. `scratch` holds columns->n_out * block floats.

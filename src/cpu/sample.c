@@ -339,14 +339,14 @@ static void write_scale(const struct sample_op *op, const struct adele_sample_ar
                         int n_threads) {
     int block = op->block;
     int n_rows = op->desc.n * op->desc.h_scale[k];
+    struct resample_tensor from = {args->images[0], op->is_bf16, op->shape[0], block};
 #pragma omp parallel for num_threads(n_threads) schedule(static)
     for (int row = 0; row < n_rows; row++) {
         int n = row / op->desc.h_scale[k];
         int y = row % op->desc.h_scale[k];
         float *scratch = thread_scratch(op, args);
         for (int c = 0; c < op->desc.c; c += block)
-            resample_row_blocked(args->images[0], op->is_bf16, op->shape[0], block, n, c / block,
-                                 &op->rows[k], &op->columns[k], y, scratch,
+            resample_row_blocked(&from, n, c / block, &op->rows[k], &op->columns[k], y, scratch,
                                  value_address(args->images[k],
                                                cpu_tensor_index(op->shape[k], block, n, c, y, 0),
                                                op->is_bf16));

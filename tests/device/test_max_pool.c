@@ -130,6 +130,27 @@ static void check_literal(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// The middle is the maximum of all nine windows, and 264 is a bf16: the sum is rounded once, and
+// not after each window, as from 256 on adding 1 changes no bf16.
+static void check_overlapping_windows(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    struct adele_max_pool_desc desc = {1, 1, 3, 3, 3, 1, 1, {0, 0}};
+    struct problem p = make_problem(&arena, desc, 2);
+    memcpy(p.src, (const float[]){1, 2, 3, 4, 9, 5, 6, 7, 8}, 9 * sizeof(float));
+    memcpy(p.d_dst, (const float[]){256, 1, 1, 1, 1, 1, 1, 1, 1}, 9 * sizeof(float));
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->max_pool_create(device, &desc, &op), ADELE_OK);
+    struct adele_max_pool_args args = device_args(&arena, &p, op, false);
+    assert_int_equal(device->iface->max_pool_forward(op, &args), ADELE_OK);
+    assert_int_equal(device->iface->max_pool_backward(op, &args), ADELE_OK);
+    const float d_src[] = {0, 0, 0, 0, 264, 0, 0, 0, 0};
+    assert_true(compare_f32("d_src", arena_tensor_download(&arena, args.d_src, p.in), d_src, 1, 1,
+                            3, 3, 0.0, 0.0));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
 // A NaN wherever it lies in its windows makes them NaN, and no others.
 static void check_nan(struct adele_device *device) {
     struct adele_max_pool_desc descs[] = {{1, 9, 4, 4, 2, 2, 0, {0, 0}},
@@ -212,15 +233,20 @@ static void check_bad_descriptors(struct adele_device *device) {
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(ties)
 ON_EACH_DEVICE(literal)
+ON_EACH_DEVICE(overlapping_windows)
 ON_EACH_DEVICE(nan)
 ON_EACH_DEVICE(gradient)
 ON_EACH_DEVICE(bad_descriptors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_literal),  cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_gradient), cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_overlapping_windows),
+        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_gradient),
+        cmocka_unit_test(test_bad_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
