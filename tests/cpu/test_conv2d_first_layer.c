@@ -72,15 +72,15 @@ static float *run_forward(struct arena *arena, const struct adele_conv2d_desc *d
     return arena_tensor_download(arena, args.dst, *out);
 }
 
-static struct adele_device *open_device(void) {
+static struct adele_device *open_device(enum adele_precision precision) {
     struct adele_device *device = NULL;
-    assert_int_equal(adele_device_open("cpu", ADELE_PRECISION_FP32, &device), ADELE_OK);
+    assert_int_equal(adele_device_open("cpu", precision, &device), ADELE_OK);
     return device;
 }
 
-static void test_accuracy(void **state) {
-    (void)state;
-    struct adele_device *device = open_device();
+// With tensors of that precision.
+static void check_accuracy(enum adele_precision precision) {
+    struct adele_device *device = open_device(precision);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (int variant = 0; variant < 3; variant++) {
             struct arena arena;
@@ -91,11 +91,18 @@ static void test_accuracy(void **state) {
             desc.has_bias = variant != 1;
             desc.precision = variant == 2 ? ADELE_PRECISION_BF16 : ADELE_PRECISION_FP32;
             const float *got = run_forward(&arena, &desc, &want, &out);
-            struct sums_error error = {.n_terms = 9.0 * desc.c_in, .relative = SUMS_STORED};
+            struct sums_error error = {.n_terms = 9.0 * desc.c_in,
+                                       .relative = device_tolerance(device, SUMS_STORED)};
             assert_true(sums_agree("dst", got, want, out, &error));
             arena_close(&arena);
         }
     adele_device_close(device);
+}
+
+static void test_accuracy(void **state) {
+    (void)state;
+    check_accuracy(ADELE_PRECISION_FP32);
+    check_accuracy(ADELE_PRECISION_BF16);
 }
 
 static void test_threads(void **state) {
@@ -108,7 +115,7 @@ static void test_threads(void **state) {
         float *results[2], *want;
         for (int run = 0; run < 2; run++) {
             omp_set_num_threads(1 + 2 * run);
-            arena_open(&arenas[run], open_device());
+            arena_open(&arenas[run], open_device(ADELE_PRECISION_FP32));
             results[run] = run_forward(&arenas[run], &desc, &want, &out);
         }
         omp_set_num_threads(n_threads);
@@ -128,7 +135,7 @@ static void test_choice(void **state) {
         int channels, kernel;
         bool is_first_layer;
     } rows[] = {{1, 3, true}, {4, 3, true}, {5, 3, false}, {1, 1, false}, {3, 5, false}};
-    struct adele_device *device = open_device();
+    struct adele_device *device = open_device(ADELE_PRECISION_FP32);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct adele_conv2d_desc desc = desc_of(cases[8]);
         struct adele_op *op = NULL;
@@ -143,7 +150,7 @@ static void test_choice(void **state) {
 }
 
 int main(void) {
-    struct adele_device *device = open_device(); // chooses the instruction set
+    struct adele_device *device = open_device(ADELE_PRECISION_FP32); // chooses the instruction set
     adele_device_close(device);
     if (cpu_isa() < CPU_ISA_AVX2)
         return skip_program("AVX2, and no ADELE_CPU_ISA below it");

@@ -17,7 +17,8 @@
 
 #include <cmocka.h>
 
-// An op of the users' device, and a pass of it that runs by our own kernels.
+// An op of the users' device with tensors of that precision, which multiplies floats, and a pass of
+// it that runs by our own kernels.
 struct fixture {
     struct arena arena;
     struct adele_device *device;
@@ -27,7 +28,8 @@ struct fixture {
     struct adele_conv2d_args host; // plain arrays, whose results are the reference's
 };
 
-static bool fixture_open(struct fixture *f, const int *row, enum conv2d_direction direction) {
+static bool fixture_open(struct fixture *f, const int *row, enum conv2d_direction direction,
+                         enum adele_precision precision) {
     struct adele_conv2d_desc desc = {.n = row[0],
                                      .c_in = row[1],
                                      .h_in = row[2],
@@ -41,7 +43,7 @@ static bool fixture_open(struct fixture *f, const int *row, enum conv2d_directio
                                      .needs_d_src = true,
                                      .is_training = true};
     memset(f, 0, sizeof *f);
-    assert_int_equal(adele_device_open("cpu", ADELE_PRECISION_FP32, &f->device), ADELE_OK);
+    assert_int_equal(adele_device_open("cpu", precision, &f->device), ADELE_OK);
     arena_open(&f->arena, f->device);
     assert_int_equal(f->device->iface->conv2d_create(f->device, &desc, &f->op), ADELE_OK);
     const struct conv2d *self = (const struct conv2d *)f->op;
@@ -101,12 +103,12 @@ static const int cases[][6] = {
     {1, 8, 10, 10, 24, 2}, {1, 264, 12, 12, 8, 1}, {1, 9, 12, 12, 24, 0},
 };
 
-static void test_accuracy(void **state) {
-    (void)state;
+static void check_accuracy(enum adele_precision precision) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (int is_back = 0; is_back < 2; is_back++) {
             struct fixture f;
-            if (!fixture_open(&f, cases[i], is_back ? CONV2D_BACKWARD_DATA : CONV2D_FORWARD))
+            if (!fixture_open(&f, cases[i], is_back ? CONV2D_BACKWARD_DATA : CONV2D_FORWARD,
+                              precision))
                 fail_msg("case %zu is not Winograd's", i);
             bool adds = is_back && i % 2 == 0;
             const float *got = run_pass(&f, adds);
@@ -118,12 +120,18 @@ static void test_accuracy(void **state) {
                 reference_conv2d_forward(desc, &f.host);
             struct sums_error error = {.n_terms = 9.0 * (is_back ? desc->c_out : desc->c_in),
                                        .factor = SUMS_OWN_WINOGRAD,
-                                       .relative = SUMS_STORED};
+                                       .relative = device_tolerance(f.device, SUMS_STORED)};
             assert_true(sums_agree(is_back ? "d_src" : "dst", got,
                                    is_back ? f.host.d_src : f.host.dst, is_back ? f.in : f.out,
                                    &error));
             fixture_close(&f);
         }
+}
+
+static void test_accuracy(void **state) {
+    (void)state;
+    check_accuracy(ADELE_PRECISION_FP32);
+    check_accuracy(ADELE_PRECISION_BF16);
 }
 
 // The bits depend neither on the number of threads nor on the blocks of tiles that each of them
@@ -137,7 +145,8 @@ static void test_threads(void **state) {
         for (int run = 0; run < 3; run++) {
             omp_set_num_threads(1 + 2 * run);
             assert_true(fixture_open(&fixtures[run], cases[3],
-                                     is_back ? CONV2D_BACKWARD_DATA : CONV2D_FORWARD));
+                                     is_back ? CONV2D_BACKWARD_DATA : CONV2D_FORWARD,
+                                     ADELE_PRECISION_FP32));
             results[run] = run_pass(&fixtures[run], false);
         }
         omp_set_num_threads(n_threads);
@@ -179,11 +188,10 @@ static float *run_gradient(struct fixture *f) {
 }
 
 // Fewer terms are added up at each point than in the direct sum, but their errors are multiplied.
-static void test_gradient(void **state) {
-    (void)state;
+static void check_gradient(enum adele_precision precision) {
     for (size_t i = 0; i < sizeof gradient_cases / sizeof gradient_cases[0]; i++) {
         struct fixture f;
-        (void)fixture_open(&f, gradient_cases[i], CONV2D_FORWARD);
+        (void)fixture_open(&f, gradient_cases[i], CONV2D_FORWARD, precision);
         const float *got = run_gradient(&f);
         f.host.d_src = NULL;
         reference_conv2d_backward(&((const struct conv2d *)f.op)->desc, &f.host);
@@ -196,6 +204,12 @@ static void test_gradient(void **state) {
     }
 }
 
+static void test_gradient(void **state) {
+    (void)state;
+    check_gradient(ADELE_PRECISION_FP32);
+    check_gradient(ADELE_PRECISION_BF16);
+}
+
 // Whether threads share the points or parts of the channels, which may depend on their number.
 static void test_gradient_threads(void **state) {
     (void)state;
@@ -205,7 +219,8 @@ static void test_gradient_threads(void **state) {
         float *results[2];
         for (int run = 0; run < 2; run++) {
             omp_set_num_threads(1 + 2 * run);
-            (void)fixture_open(&fixtures[run], gradient_cases[i], CONV2D_FORWARD);
+            (void)fixture_open(&fixtures[run], gradient_cases[i], CONV2D_FORWARD,
+                               ADELE_PRECISION_FP32);
             results[run] = run_gradient(&fixtures[run]);
             n_whole += ((const struct conv2d *)fixtures[run].op)->weight_gradient.is_whole;
             n_runs++;
@@ -223,12 +238,11 @@ static void test_gradient_threads(void **state) {
 
 // A NaN in one pixel reaches every output that reads the pixel, and no tile that does not read it.
 // There are no padding channels of dst, which it would reach as well.
-static void test_nan(void **state) {
-    (void)state;
+static void check_nan(enum adele_precision precision) {
     static const int row[] = {1, 8, 16, 16, 16, 1};
     static const int at = 7; // read by the outputs 6 to 8, which lie in the tiles of 4 to 11
     struct fixture f;
-    assert_true(fixture_open(&f, row, CONV2D_FORWARD));
+    assert_true(fixture_open(&f, row, CONV2D_FORWARD, precision));
     const float *clean = run_pass(&f, false);
     ((float *)(uintptr_t)f.host.src)[at * 16 + at] = NAN;
     const float *got = run_pass(&f, false);
@@ -242,6 +256,12 @@ static void test_nan(void **state) {
                     assert_true(got[i] == clean[i]);
             }
     fixture_close(&f);
+}
+
+static void test_nan(void **state) {
+    (void)state;
+    check_nan(ADELE_PRECISION_FP32);
+    check_nan(ADELE_PRECISION_BF16);
 }
 
 // Shapes that other kernels serve: other kernels than 3 x 3, strides, dilations, small maps.
