@@ -15,12 +15,14 @@
 // stride) splits its sums by that number, so its last bits may change with it.
 //
 // bf16: what is multiplied is rounded to bf16 (nearest even), and sums stay float. Where the
-// processor multiplies bf16, our own Winograd kernels read src, weights and d_dst as they are and
-// round their transforms (conv2d_winograd.h says what this costs in accuracy); the bias gradient
-// beside them is the sum of the unrounded d_dst. Otherwise src, weights and d_dst are rounded in
-// workspace copies. Those of dst's and d_src's passes have 2 bytes a value where oneDNN's bf16
-// primitives run on them; elsewhere, and in other weight gradients, the float kernels run on the
-// rounded values.
+// processor multiplies bf16, our own Winograd kernels round their transforms of src, weights and
+// d_dst instead (conv2d_winograd.h says what this costs in accuracy), and oneDNN's bf16 primitives
+// serve the other passes of dst and d_src.
+//
+// Where tensors are bf16, our own kernels read and write them as such, and so do those primitives;
+// oneDNN's float kernels run on copies. d_src of a primitive is float before it is added or
+// rounded, once. Where tensors are float, src and d_dst are rounded in copies of the workspace,
+// except for Winograd's kernels; the bias gradient beside those is the sum of the unrounded d_dst.
 #include "base/fail.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"
@@ -107,9 +109,10 @@ static void plan_workspace(struct conv2d *self) {
         end = cursor > end ? cursor : end;
     }
     cursor = 0;
-    size_t of_data = operand_bytes(operand_of(self, &self->backward_data), self->dst_values);
-    size_t of_weights = operand_bytes(gradient_operand(self), self->dst_values);
-    self->at_d_dst = cpu_reserve(&cursor, of_data > of_weights ? of_data : of_weights);
+    size_t d_dst_bytes = operand_bytes(gradient_operand(self), self->dst_values), of_data = 0;
+    if (conv2d_pass_is_used(&self->backward_data))
+        of_data = operand_bytes(operand_of(self, &self->backward_data), self->dst_values);
+    self->at_d_dst = cpu_reserve(&cursor, of_data > d_dst_bytes ? of_data : d_dst_bytes);
     size_t common = cursor;
     if (self->backward_data.primitive != NULL) // our own kernel adds by itself
         self->at_d_src = cpu_reserve(&cursor, self->src_values * sizeof(float));

@@ -16,7 +16,7 @@
 // coefficients of A and B are exact in float.
 //
 // bf16: with that precision, and a processor that multiplies bf16, G weights G^T and B^T src B are
-// rounded to bf16 instead of weights and src. The root mean square of a result's error is then
+// rounded to bf16 instead of weights and src (which is bf16 already where the tensors are). The root mean square of a result's error is then
 // 1.2 % of a result's own where operands are random, whatever the number of channels: 4.8 times
 // what rounding the operands of a direct convolution makes by theory
 // (tests/cpu/test_conv2d_winograd_bf16.c), and 5.5 times measured, as sums have another

@@ -2,9 +2,9 @@
 // The words that all descriptors of ops share: shapes, precisions, slices and the limits on them.
 //
 // Layouts. "Plain" means C order in device memory, as written in the comment. "Tensor" means the
-// device's own layout of a float (N, C, H, W) array (NHWC on CUDA, in bf16 with that precision;
-// channel-blocked float on the CPU); tensor_bytes() of the device gives its size, and only
-// tensor_upload() and tensor_download() convert it from and to plain NCHW float.
+// device's own layout of an (N, C, H, W) array (NHWC on CUDA, channel-blocked on the CPU; floats, or
+// bf16 with that precision); tensor_bytes() of the device gives its size, and only tensor_upload()
+// and tensor_download() convert it from and to plain NCHW float.
 // Letters: N images in a batch, C channels or categories, H x W pixels, K scales.
 #ifndef ADELE_DEVICE_TENSOR_H
 #define ADELE_DEVICE_TENSOR_H
@@ -23,9 +23,9 @@ struct adele_shape {
 
 // fp32: multiply and add in float. tf32: convolutions round their operands to 10 bits of mantissa
 // where the device has tensor cores for it, elsewhere the same as fp32. bf16: operands of
-// convolutions, or Winograd's transforms of them, are rounded to bf16 and summed in float; a device
-// with 16-bit tensors keeps its tensors in bf16 too. Parameters, statistics and losses are float in
-// all three.
+// convolutions, or Winograd's transforms of them, are rounded to bf16 and summed in float, and a
+// device that is opened for it keeps its tensors in bf16 too. Parameters, statistics and losses are
+// float in all three.
 enum adele_precision { ADELE_PRECISION_FP32, ADELE_PRECISION_BF16, ADELE_PRECISION_TF32 };
 
 enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
