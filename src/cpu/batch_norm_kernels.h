@@ -32,10 +32,11 @@ typedef double NAME(doubles) __attribute__((vector_size(4 * WIDTH), aligned(8), 
 // The pixel at `at`. Values are widened lane by lane, of which GCC 12 makes fewer instructions than
 // of __builtin_convertvector.
 VALUE_INLINE NAME(pixel) NAME(load)(const void *tensor, size_t at, const bool is_bf16) {
-    const uint16_t *from = value_address(tensor, at, is_bf16);
-    NAME(bits) bits;
+    const void *address = value_address(tensor, at, is_bf16);
+    const uint16_t *from = address;
+    NAME(bits) bits = {0};
     if (!is_bf16)
-        return PIXEL(from);
+        return PIXEL(address);
 #pragma GCC unroll 16
     for (int i = 0; i < WIDTH; i++)
         bits[i] = (uint32_t)from[i] << 16;
@@ -54,10 +55,11 @@ VALUE_INLINE void NAME(store)(void *tensor, size_t at, NAME(pixel) value, const 
 // Half h of the pixel at `at`.
 VALUE_INLINE void NAME(load_half)(const void *tensor, size_t at, int h, const bool is_bf16,
                                   NAME(half) * to) {
-    const uint16_t *from = value_address(tensor, at + (size_t)h * (WIDTH / 2), is_bf16);
+    const void *address = value_address(tensor, at + (size_t)h * (WIDTH / 2), is_bf16);
+    const uint16_t *from = address;
     NAME(half_bits) bits = {0};
     if (!is_bf16) {
-        *to = *(const NAME(half) *)from;
+        *to = *(const NAME(half) *)address;
         return;
     }
 #pragma GCC unroll 8

@@ -13,11 +13,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef uint32_t lanes_bits __attribute__((vector_size(32), aligned(4), may_alias));
 typedef uint16_t lanes_bf16 __attribute__((vector_size(16), aligned(2), may_alias));
 typedef float value_float __attribute__((may_alias));
-typedef uint32_t value_bits __attribute__((may_alias));
 typedef uint16_t value_bf16 __attribute__((may_alias));
 
 #define VALUE_INLINE static inline __attribute__((always_inline))
@@ -58,12 +58,15 @@ VALUE_INLINE float value_at(const void *tensor, size_t i, bool is_bf16) {
     if (!is_bf16)
         return *(const value_float *)address;
     uint32_t bits = (uint32_t) * (const value_bf16 *)address << 16;
-    return *(const value_float *)&bits;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 VALUE_INLINE void value_store(void *tensor, size_t i, float value, bool is_bf16) {
     void *address = value_address(tensor, i, is_bf16);
-    uint32_t bits = *(const value_bits *)&value, is_nan = value != value ? 0xffffffffU : 0U;
+    uint32_t bits, is_nan = value != value ? 0xffffffffU : 0U;
+    memcpy(&bits, &value, sizeof bits);
     if (is_bf16)
         *(value_bf16 *)address = (uint16_t)VALUE_NARROWED(bits, is_nan);
     else
