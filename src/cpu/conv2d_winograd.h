@@ -16,11 +16,12 @@
 // coefficients of A and B are exact in float.
 //
 // bf16: with that precision, and a processor that multiplies bf16, G weights G^T and B^T src B are
-// rounded to bf16 instead of weights and src (which is bf16 already where the tensors are). The root mean square of a result's error is then
-// 1.2 % of a result's own where operands are random, whatever the number of channels: 4.8 times
-// what rounding the operands of a direct convolution makes by theory
-// (tests/cpu/test_conv2d_winograd_bf16.c), and 5.5 times measured, as sums have another
-// distribution than operands. With these points, 4.8 is within 2 % of the least that any +-p and
+// rounded to bf16 instead of weights and src (which is bf16 already where the tensors are). The
+// root mean square of a result's error is then 1.2 % of a result's own where operands are random,
+// whatever the number of channels: 4.8 times what rounding the operands of a direct convolution
+// makes by theory (tests/cpu/test_conv2d_winograd_bf16.c), and 5.5 times measured, as sums have
+// another distribution than operands. With these points, 4.8 is within 2 % of the least that any
+// +-p and
 // +-q reach; 1 and 2 make it 10.8. The errors are as often positive as negative.
 #ifndef ADELE_CPU_CONV2D_WINOGRAD_H
 #define ADELE_CPU_CONV2D_WINOGRAD_H
