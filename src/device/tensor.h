@@ -2,10 +2,10 @@
 // The words that all descriptors of ops share: shapes, precisions, slices and the limits on them.
 //
 // Layouts. "Plain" means C order in device memory, as written in the comment. "Tensor" means the
-// device's own layout of an (N, C, H, W) array (NHWC on CUDA, channel-blocked on the CPU; floats,
-// or bf16 with that precision); tensor_bytes() of the device gives its size, and only
-// tensor_upload() and tensor_download() convert it from and to plain NCHW float. Letters: N images
-// in a batch, C channels or categories, H x W pixels, K scales.
+// device's own layout of an (N, C, H, W) array, NHWC on CUDA and channel-blocked on the CPU, in
+// float, or in bf16 with that precision; tensor_bytes() of the device gives its size, and only
+// tensor_upload() and tensor_download() convert it from and to plain NCHW float.
+// Letters: N images in a batch, C channels or categories, H x W pixels, K scales.
 #ifndef ADELE_DEVICE_TENSOR_H
 #define ADELE_DEVICE_TENSOR_H
 
