@@ -2,6 +2,7 @@
 // A network in bf16 on the CPU: its tensors take half the memory, and it learns what the same
 // network in fp32 learns.
 #include "base/random.h"
+#include "cpu/isa.h"
 #include "support/devices.h"
 #include "support/networks.h"
 #include "support/train_step.h"
@@ -46,7 +47,8 @@ static void test_tensor_bytes(void **state) {
 }
 
 // Activations and their gradients, which are most of what a training takes, but not all: parameters
-// and their gradients are float, and so is what ops work with in between.
+// and their gradients are float, and so is what ops work with in between. Without AVX2, oneDNN's
+// float kernels serve most layers, on copies.
 static void test_planned_bytes(void **state) {
     (void)state;
     size_t bytes[2];
@@ -60,7 +62,8 @@ static void test_planned_bytes(void **state) {
         network_destroy(network);
         adele_device_close(device);
     }
-    if (!((double)bytes[1] <= 0.6 * (double)bytes[0]))
+    double share = cpu_isa() >= CPU_ISA_AVX2 ? 0.6 : 0.7;
+    if (!((double)bytes[1] <= share * (double)bytes[0]))
         fail_msg("bf16 takes %zu bytes, fp32 %zu", bytes[1], bytes[0]);
 }
 
