@@ -40,17 +40,6 @@ static enum conv2d_math math_of(const struct cuda_context *context,
     return is_tf32 ? CONV2D_TF32 : CONV2D_FMA;
 }
 
-static void aspp_release(struct cuda_op *op) {
-    struct aspp *self = (struct aspp *)op;
-    struct aspp_gather *gathers[2] = {&self->forward.gather, &self->data_gradient.gather};
-    for (int i = 0; i < 2; i++) {
-        cudaFree((void *)gathers[i]->order);
-        cudaFree((void *)gathers[i]->masks);
-    }
-    for (int r = 0; r < ADELE_MAX_RATES; r++)
-        weight_gradient_release(&self->branches[r]);
-}
-
 // The tuned kernels count vectors of 16 bytes, and pixels, in 32 bits.
 static bool is_large(const struct adele_aspp_desc *desc) {
     int64_t c = desc->c_in > aspp_dst_channels(desc) ? desc->c_in : aspp_dst_channels(desc);
@@ -84,11 +73,10 @@ static void set_sizes(struct aspp *self) {
         self->slice_bytes = (size_t)tensor_elements(branch) * sizeof(float);
 }
 
-static adele_status prepare_pass(const struct aspp *self, bool is_data_gradient,
-                                 struct aspp_pass *pass, size_t *bytes) {
-    const struct adele_device *device = self->base.op.device;
-    const struct cuda_context *context = context_of(device);
-    TRY(aspp_gather_create(device, &self->desc, is_data_gradient, &pass->gather));
+static adele_status prepare_pass(struct aspp *self, bool is_data_gradient, struct aspp_pass *pass,
+                                 size_t *bytes) {
+    const struct cuda_context *context = context_of(self->base.op.device);
+    TRY(aspp_gather_create(&self->base, &self->desc, is_data_gradient, &pass->gather));
     size_t packed = aspp_packed_bytes(context, &pass->gather);
     *bytes = packed > *bytes ? packed : *bytes;
     return self->math == CONV2D_FMA
@@ -110,7 +98,7 @@ static adele_status prepare(struct aspp *self) {
     for (int r = 0; r < desc->n_rates && desc->is_training; r++) {
         struct conv2d_shape shape = branch_shape(desc, r);
         struct weight_gradient_plan *plan = &self->branches[r];
-        TRY(weight_gradient_choose(context, &shape, self->math,
+        TRY(weight_gradient_choose(&self->base, &shape, self->math,
                                    context->engine == CUDA_ENGINE_PLAIN || is_large(desc), plan));
         if (plan->kernel == WEIGHT_GRADIENT_PLAIN)
             TRY(family_check(device, ADELE_FAMILY_weight_gradient_plain));
@@ -125,7 +113,6 @@ adele_status cuda_aspp_create(const struct adele_device *device, const struct ad
                               struct adele_op **out) {
     struct aspp *self = NULL;
     TRY(op_create(device, ADELE_OP_aspp, &self, out));
-    self->base.release = aspp_release;
     self->desc = *desc;
     self->math = math_of(context_of(device), desc->precision);
     enum family tuned = self->math == CONV2D_FMA ? ADELE_FAMILY_aspp_fma : ADELE_FAMILY_aspp_mma;

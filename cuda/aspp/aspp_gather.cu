@@ -162,7 +162,7 @@ static void fill_group(const struct aspp_gather *gather, const struct aspp_group
         }
 }
 
-static adele_status create_tables(const struct adele_device *device, struct aspp_gather *gather) {
+static adele_status create_tables(struct cuda_op *op, struct aspp_gather *gather) {
     adele_status status;
     size_t n_order = (size_t)gather->n_tiles * ASPP_TILE;
     size_t n_masks = (size_t)gather->n_tiles * ASPP_MASK_WORDS;
@@ -174,20 +174,16 @@ static adele_status create_tables(const struct adele_device *device, struct aspp
     for (size_t g = 0; g < n_groups; g++)
         fill_group(gather, &gather->groups[g], order + n_groups * n_order,
                    masks + n_groups * n_masks, order + g * n_order, masks + g * n_masks);
-    TRY_GOTO(table_create(device, order, n_groups * n_order * sizeof(int), (void **)&gather->order),
-             done);
-    TRY_GOTO(
-        table_create(device, masks, n_groups * n_masks * sizeof(uint32_t), (void **)&gather->masks),
-        done);
+    TRY_GOTO(table_create(op, order, n_groups * n_order, &gather->order), done);
+    status = table_create(op, masks, n_groups * n_masks, &gather->masks);
 done:
     memory_free(order);
     memory_free(masks);
     return status;
 }
 
-adele_status aspp_gather_create(const struct adele_device *device,
-                                const struct adele_aspp_desc *desc, bool is_data_gradient,
-                                struct aspp_gather *out) {
+adele_status aspp_gather_create(struct cuda_op *op, const struct adele_aspp_desc *desc,
+                                bool is_data_gradient, struct aspp_gather *out) {
     memset(out, 0, sizeof *out);
     int c_dst = aspp_dst_channels(desc);
     out->n = desc->n;
@@ -204,7 +200,7 @@ adele_status aspp_gather_create(const struct adele_device *device,
         list_concat_data_gradient(desc, out);
     else
         list_concat_forward(desc, out);
-    return create_tables(device, out);
+    return create_tables(op, out);
 }
 
 } // namespace adele_cuda

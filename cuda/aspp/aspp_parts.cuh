@@ -48,10 +48,9 @@ struct aspp_gather {
     struct aspp_tap taps[ASPP_MAX_TAPS];
 };
 
-// aspp_gather.cu: the tables are device memory, to be released with cudaFree, also after a failure.
-adele_status aspp_gather_create(const struct adele_device *device,
-                                const struct adele_aspp_desc *desc, bool is_data_gradient,
-                                struct aspp_gather *out);
+// aspp_gather.cu: the tables are the op's.
+adele_status aspp_gather_create(struct cuda_op *op, const struct adele_aspp_desc *desc,
+                                bool is_data_gradient, struct aspp_gather *out);
 
 // The branches' parameters.
 struct aspp_pointers {

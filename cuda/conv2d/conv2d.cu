@@ -75,9 +75,6 @@ static void conv2d_release(struct cuda_op *op) {
     for (int pass = 0; pass < CONV2D_PASSES; pass++)
         if (self->library[pass].release != NULL)
             self->library[pass].release(self->library[pass].plan);
-    for (int pass = 0; pass < CONV2D_WEIGHT_GRADIENT; pass++)
-        hopper_plan_release(&self->direct[pass].hopper);
-    weight_gradient_release(&self->weight_gradient);
 }
 
 static bool reads_packed(const struct conv2d *self, enum conv2d_pass pass) {
@@ -126,7 +123,7 @@ static adele_status choose(struct conv2d *self) {
         if (conv2d_has_pass(self, (enum conv2d_pass)pass))
             TRY(conv2d_direct_choose(self, (enum conv2d_pass)pass));
     if (self->desc.is_training)
-        TRY(weight_gradient_choose(context, &self->shape, self->math, self->is_plain,
+        TRY(weight_gradient_choose(&self->base, &self->shape, self->math, self->is_plain,
                                    &self->weight_gradient));
     if (context->engine != CUDA_ENGINE_DIRECT && context->engine != CUDA_ENGINE_PLAIN)
         TRY(conv2d_library_choose(self));

@@ -79,7 +79,7 @@ adele_status conv2d_direct_choose(struct conv2d *self, enum conv2d_pass pass) {
     direct->workspace_bytes = conv2d_packing_bytes(context, &direct->packing);
     if (is_hopper) {
         direct->kernel = CONV2D_KERNEL_HOPPER;
-        TRY(hopper_plan_create(context, &direct->gather, &direct->hopper));
+        TRY(hopper_plan_create(&self->base, &direct->gather, &direct->hopper));
         direct->slots_offset = (direct->workspace_bytes + slots_unit - 1) / slots_unit * slots_unit;
         direct->workspace_bytes = direct->slots_offset + hopper_slot_bytes(&direct->hopper);
         return ADELE_OK;

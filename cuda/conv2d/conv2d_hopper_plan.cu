@@ -122,39 +122,26 @@ static struct conv2d_box_work work_of(const struct cuda_context *context,
     return work;
 }
 
-static adele_status upload(const struct cuda_context *context, struct hopper_part *part,
-                           struct conv2d_box_segment *segments, int *starts,
-                           struct conv2d_box_sum *sums) {
-    const struct conv2d_box_work *work = &part->work;
-    const struct adele_device *device = &context->device;
-    conv2d_box_work_list(work, segments, starts, sums);
-    TRY(table_create(device, work->tiles, (size_t)work->n_tiles * sizeof *work->tiles,
-                     (void **)&part->tiles));
-    TRY(table_create(device, segments, (size_t)work->n_segments * sizeof *segments,
-                     (void **)&part->segments));
-    TRY(table_create(device, starts, ((size_t)work->n_workers + 1) * sizeof *starts,
-                     (void **)&part->starts));
-    return work->n_sums == 0 ? ADELE_OK
-                             : table_create(device, sums, (size_t)work->n_sums * sizeof *sums,
-                                            (void **)&part->sums);
-}
-
-static adele_status deal_out(const struct cuda_context *context, const struct conv2d_gather *gather,
+static adele_status deal_out(struct cuda_op *op, const struct conv2d_gather *gather,
                              struct hopper_part *part) {
+    adele_status status;
+    struct conv2d_box_work *work = &part->work;
     struct conv2d_box_tile *tiles = NULL;
     struct conv2d_box_segment *segments = NULL;
     struct conv2d_box_sum *sums = NULL;
     int *starts = NULL;
     TRY(ALLOCATE(&tiles, (size_t)conv2d_boxes_count(&part->boxes) + 1));
-    part->work = work_of(context, gather, &part->boxes, tiles);
-    adele_status status = ALLOCATE(&segments, (size_t)part->work.n_segments);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&starts, (size_t)part->work.n_workers + 1);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&sums, (size_t)part->work.n_sums + 1);
-    if (status == ADELE_OK)
-        status = upload(context, part, segments, starts, sums);
-    part->work.tiles = NULL;
+    *work = work_of(context_of(op->op.device), gather, &part->boxes, tiles);
+    TRY_GOTO(ALLOCATE(&segments, (size_t)work->n_segments), done);
+    TRY_GOTO(ALLOCATE(&starts, (size_t)work->n_workers + 1), done);
+    TRY_GOTO(ALLOCATE(&sums, (size_t)work->n_sums + 1), done);
+    conv2d_box_work_list(work, segments, starts, sums);
+    TRY_GOTO(table_create(op, tiles, (size_t)work->n_tiles, &part->tiles), done);
+    TRY_GOTO(table_create(op, segments, (size_t)work->n_segments, &part->segments), done);
+    TRY_GOTO(table_create(op, starts, (size_t)work->n_workers + 1, &part->starts), done);
+    status = table_create(op, sums, (size_t)work->n_sums, &part->sums);
+done:
+    work->tiles = NULL;
     memory_free(tiles);
     memory_free(segments);
     memory_free(starts);
@@ -162,8 +149,8 @@ static adele_status deal_out(const struct cuda_context *context, const struct co
     return status;
 }
 
-adele_status hopper_plan_create(const struct cuda_context *context,
-                                const struct conv2d_gather *gather, struct hopper_plan *out) {
+adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *gather,
+                                struct hopper_plan *out) {
     const int stride = gather->divide;
     out->encode = hopper_find_encode();
     out->stride = stride;
@@ -172,26 +159,10 @@ adele_status hopper_plan_create(const struct cuda_context *context,
             continue;
         struct hopper_part *part = &out->parts[out->n_parts++];
         *part = part_of(gather, i % stride, i / stride);
-        TRY(deal_out(context, gather, part));
+        TRY(deal_out(op, gather, part));
         TRY(hopper_allow_shared(part->work.bn, part->work.is_paired));
     }
     return ADELE_OK;
-}
-
-static void release(void *table) {
-    if (table != NULL)
-        (void)cudaFree(table);
-}
-
-void hopper_plan_release(struct hopper_plan *plan) {
-    for (int i = 0; i < plan->n_parts; i++) {
-        struct hopper_part *part = &plan->parts[i];
-        release(part->tiles);
-        release(part->segments);
-        release(part->starts);
-        release(part->sums);
-    }
-    plan->n_parts = 0;
 }
 
 // Parts follow one another: they have the same slots.

@@ -48,12 +48,6 @@ static void trial_close(struct trial *trial) {
         (void)cudaFree(trial->block);
 }
 
-static char *place(char *block, size_t *end, size_t bytes) {
-    char *at = block == NULL ? NULL : block + *end;
-    *end += library_aligned(bytes);
-    return at;
-}
-
 // Weights come packed, as in a step.
 static size_t packed_bytes(const struct conv2d *self) {
     const struct cuda_context *context = context_of(self->base.op.device);
@@ -78,14 +72,18 @@ static size_t lay_out(struct trial *trial, char *block, size_t workspace_bytes) 
     size_t weight = (size_t)shape->c_out * (size_t)shape->c_in * (size_t)shape->kernel *
                     (size_t)shape->kernel * sizeof(float);
     size_t bias = (size_t)shape->c_out * sizeof(float);
+    auto place = [&](size_t bytes) -> char * {
+        size_t at = workspace_place(&end, bytes);
+        return block != NULL ? block + at : NULL;
+    };
     // A pass reads one of src and dst and writes the other, or reads both.
-    trial->args.src = trial->args.d_src = place(block, &end, src);
-    trial->args.dst = place(block, &end, dst);
+    trial->args.src = trial->args.d_src = place(src);
+    trial->args.dst = place(dst);
     trial->args.d_dst = trial->args.dst;
-    trial->args.weight = trial->args.d_weight = (float *)place(block, &end, weight);
-    trial->args.bias = trial->args.d_bias = (float *)place(block, &end, bias);
-    trial->args.packed_weight = place(block, &end, packed_bytes(trial->self));
-    trial->args.workspace = place(block, &end, workspace_bytes);
+    trial->args.weight = trial->args.d_weight = (float *)place(weight);
+    trial->args.bias = trial->args.d_bias = (float *)place(bias);
+    trial->args.packed_weight = place(packed_bytes(trial->self));
+    trial->args.workspace = place(workspace_bytes);
     return end;
 }
 

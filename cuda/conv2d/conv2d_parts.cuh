@@ -167,9 +167,9 @@ struct hopper_plan {
 // Whether this GPU, this driver and this program run the pass so.
 bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,
                  enum conv2d_math math);
-adele_status hopper_plan_create(const struct cuda_context *context,
-                                const struct conv2d_gather *gather, struct hopper_plan *out);
-void hopper_plan_release(struct hopper_plan *plan);
+// The tables are the op's.
+adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *gather,
+                                struct hopper_plan *out);
 size_t hopper_slot_bytes(const struct hopper_plan *plan);
 // slots: so many bytes.
 adele_status hopper_run(const struct cuda_context *context, const struct conv2d_gather *gather,
@@ -208,12 +208,11 @@ struct weight_gradient_plan {
     size_t workspace_bytes;
     struct weight_gradient_hopper hopper; // of that kernel, whose sums have slots instead of splits
 };
-// `plain`: take the simple kernel. Calls ALLOW_SHARED for the kernel that it takes. The plan is
-// released in any case.
-adele_status weight_gradient_choose(const struct cuda_context *context,
-                                    const struct conv2d_shape *shape, enum conv2d_math math,
-                                    bool plain, struct weight_gradient_plan *out);
-void weight_gradient_release(struct weight_gradient_plan *plan);
+// `plain`: take the simple kernel. Calls ALLOW_SHARED for the kernel that it takes. Tables are the
+// op's.
+adele_status weight_gradient_choose(struct cuda_op *op, const struct conv2d_shape *shape,
+                                    enum conv2d_math math, bool plain,
+                                    struct weight_gradient_plan *out);
 // d_weight (c_out, c_in, kernel, kernel) += and d_bias (c_out) += (NULL: no bias), plain floats.
 // src, d_dst: tensors in the context's storage. Split sums are added in a fixed order.
 adele_status weight_gradient_run(const struct cuda_context *context,

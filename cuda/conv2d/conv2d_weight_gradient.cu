@@ -231,27 +231,23 @@ adele_status bias_gradient_run(const struct cuda_context *context, const struct 
 
 // ---- what conv2d_parts.cuh declares -------------------------------------------------------------
 
-adele_status weight_gradient_choose(const struct cuda_context *context,
-                                    const struct conv2d_shape *shape, enum conv2d_math math,
-                                    bool plain, struct weight_gradient_plan *out) {
+adele_status weight_gradient_choose(struct cuda_op *op, const struct conv2d_shape *shape,
+                                    enum conv2d_math math, bool plain,
+                                    struct weight_gradient_plan *out) {
     *out = {};
     out->shape = *shape;
     out->math = math;
     out->n_splits = 1;
     if (!plain)
-        choose_kernel(context, out);
+        choose_kernel(context_of(op->op.device), out);
     if (out->kernel == WEIGHT_GRADIENT_HOPPER)
-        TRY(weight_gradient_hopper_plan(context, shape, &out->hopper));
+        TRY(weight_gradient_hopper_plan(op, shape, &out->hopper));
     out->workspace_bytes = partial_floats(out) * sizeof(float) + bias_gradient_workspace(shape);
     if (out->kernel == WEIGHT_GRADIENT_FMA)
         return weight_gradient_fma_prepare();
     if (out->kernel == WEIGHT_GRADIENT_MMA)
         return weight_gradient_mma_prepare();
     return ADELE_OK; // the others stay below the 48 KB that every kernel may have
-}
-
-void weight_gradient_release(struct weight_gradient_plan *plan) {
-    weight_gradient_hopper_release(&plan->hopper);
 }
 
 adele_status weight_gradient_run(const struct cuda_context *context,

@@ -246,10 +246,8 @@ adele_status weight_gradient_mma_prepare();
 // shape so; its plan; the floats of its slots.
 bool weight_gradient_hopper_fits(const struct cuda_context *context,
                                  const struct conv2d_shape *shape, enum conv2d_math math);
-adele_status weight_gradient_hopper_plan(const struct cuda_context *context,
-                                         const struct conv2d_shape *shape,
+adele_status weight_gradient_hopper_plan(struct cuda_op *op, const struct conv2d_shape *shape,
                                          struct weight_gradient_hopper *out);
-void weight_gradient_hopper_release(struct weight_gradient_hopper *plan);
 size_t weight_gradient_hopper_floats(const struct weight_gradient_hopper *plan);
 // d_bias += by one thread a channel.
 adele_status bias_gradient_plain(const struct weight_gradient_call *call, float *d_bias);

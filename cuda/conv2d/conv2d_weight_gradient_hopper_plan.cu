@@ -35,52 +35,28 @@ static int rows_of_slot(const struct gradient_tiles *tiles) {
     return gradient_tile_chunks(tiles) * GRADIENT_CHANNELS;
 }
 
-static adele_status upload_tables(const struct cuda_context *context,
-                                  struct gradient_segment *segments, int *starts, int *slots,
-                                  struct weight_gradient_hopper *plan) {
-    const struct gradient_tiles *tiles = &plan->tiles;
-    const struct adele_device *device = &context->device;
-    plan->n_segments = gradient_tiles_list(tiles, segments, starts, slots);
-    size_t n_segments = plan->n_segments > 0 ? (size_t)plan->n_segments : 1;
-    TRY(table_create(device, segments, n_segments * sizeof *segments, (void **)&plan->segments));
-    TRY(table_create(device, starts, ((size_t)tiles->n_workers + 1) * sizeof *starts,
-                     (void **)&plan->starts));
-    return table_create(device, slots, ((size_t)gradient_tile_count(tiles) + 1) * sizeof *slots,
-                        (void **)&plan->slots);
-}
-
-adele_status weight_gradient_hopper_plan(const struct cuda_context *context,
-                                         const struct conv2d_shape *shape,
+adele_status weight_gradient_hopper_plan(struct cuda_op *op, const struct conv2d_shape *shape,
                                          struct weight_gradient_hopper *out) {
+    adele_status status;
     struct gradient_segment *segments = NULL;
     int *starts = NULL, *slots = NULL;
     out->tiles = tiles_of(shape);
     out->encode = hopper_find_encode();
     size_t n_tiles = (size_t)gradient_tile_count(&out->tiles);
     size_t n_workers = (size_t)out->tiles.n_workers;
-    adele_status status = ALLOCATE(&segments, n_tiles + n_workers);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&starts, n_workers + 1);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&slots, n_tiles + 1);
-    if (status == ADELE_OK)
-        status = upload_tables(context, segments, starts, slots, out);
+    TRY_GOTO(ALLOCATE(&segments, n_tiles + n_workers), done);
+    TRY_GOTO(ALLOCATE(&starts, n_workers + 1), done);
+    TRY_GOTO(ALLOCATE(&slots, n_tiles + 1), done);
+    out->n_segments = gradient_tiles_list(&out->tiles, segments, starts, slots);
+    TRY_GOTO(table_create(op, segments, (size_t)out->n_segments, &out->segments), done);
+    TRY_GOTO(table_create(op, starts, n_workers + 1, &out->starts), done);
+    TRY_GOTO(table_create(op, slots, n_tiles + 1, &out->slots), done);
+    status = gradient_hopper_allow_shared(out->tiles.bn, out->tiles.is_paired);
+done:
     memory_free(segments);
     memory_free(starts);
     memory_free(slots);
-    TRY(status);
-    return gradient_hopper_allow_shared(out->tiles.bn, out->tiles.is_paired);
-}
-
-void weight_gradient_hopper_release(struct weight_gradient_hopper *plan) {
-    if (plan->segments != NULL)
-        (void)cudaFree(plan->segments);
-    if (plan->starts != NULL)
-        (void)cudaFree(plan->starts);
-    if (plan->slots != NULL)
-        (void)cudaFree(plan->slots);
-    plan->segments = NULL;
-    plan->starts = plan->slots = NULL;
+    return status;
 }
 
 size_t weight_gradient_hopper_floats(const struct weight_gradient_hopper *plan) {

@@ -44,11 +44,6 @@ static __global__ void __launch_bounds__(CONV2D_PACK_THREADS)
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void pack_release(struct cuda_op *op) {
-    cudaFree(((struct pack *)op)->jobs);
-    cudaFree(((struct pack *)op)->blocks);
-}
-
 // The layouts of an item into jobs[0] and jobs[1]; *n: how many it has.
 static adele_status make_jobs(const struct cuda_context *context,
                               const struct adele_pack_item *item, struct pack_job jobs[2], int *n) {
@@ -118,10 +113,8 @@ static adele_status make_tables(struct pack *self, const struct adele_pack_desc 
     TRY_GOTO(plan(self, desc, jobs), done);
     TRY_GOTO(ALLOCATE(&blocks, self->n_blocks + 1), done);
     list_blocks(self, jobs, blocks);
-    TRY_GOTO(table_create(self->base.op.device, jobs, n_jobs * sizeof *jobs, (void **)&self->jobs),
-             done);
-    status = table_create(self->base.op.device, blocks,
-                          ((size_t)self->n_blocks + 1) * sizeof *blocks, (void **)&self->blocks);
+    TRY_GOTO(table_create(&self->base, jobs, n_jobs, &self->jobs), done);
+    status = table_create(&self->base, blocks, (size_t)self->n_blocks + 1, &self->blocks);
 done:
     memory_free(blocks);
     memory_free(jobs);
@@ -132,7 +125,6 @@ adele_status cuda_pack_create(const struct adele_device *device, const struct ad
                               struct adele_op **out) {
     struct pack *self = NULL;
     TRY(op_create(device, ADELE_OP_pack, &self, out));
-    self->base.release = pack_release;
     self->math = conv2d_math_of(context_of(device), desc->precision);
     return make_tables(self, desc);
 }

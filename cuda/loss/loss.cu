@@ -28,7 +28,6 @@ struct loss_op {
     struct adele_loss_desc desc;
     bool is_fused;
     struct loss_task task; // without arguments and workspace
-    void *tables;
     size_t at_state, at_masks, at_partials, at_scale[ADELE_MAX_SCALES]; // in the workspace
 };
 
@@ -169,10 +168,6 @@ static __global__ void loss_finish(struct loss_task task) {
 
 // ---- creation -----------------------------------------------------------------------------------
 
-static void release(struct cuda_op *base) {
-    cudaFree(((struct loss_op *)base)->tables);
-}
-
 static void plan_task(struct loss_op *op) {
     const struct adele_loss_desc *desc = &op->desc;
     struct loss_task *task = &op->task;
@@ -185,46 +180,14 @@ static void plan_task(struct loss_op *op) {
     task->lambda = desc->lambda, task->rho = desc->rho, task->divisor = desc->divisor;
 }
 
-static const void *moved(const void *pointer, const void *from, const void *to) {
-    return (const char *)to + ((const char *)pointer - (const char *)from);
-}
-
-// The tables of all axes in one piece of device memory; plans the fused kernels on the way, while
-// the tables can be read.
 static adele_status make_tables(struct loss_op *op) {
+    const struct adele_loss_desc *desc = &op->desc;
     struct loss_task *task = &op->task;
-    size_t bytes = 0;
-    for (int k = 0; k < task->n_scales; k++)
-        bytes += resample_axis_bytes(op->desc.h_scale[k], task->h) +
-                 resample_axis_bytes(op->desc.w_scale[k], task->w);
-    char *host = NULL;
-    TRY(ALLOCATE(&host, bytes));
-    char *at = host;
     for (int k = 0; k < task->n_scales; k++) {
-        task->rows[k] = resample_axis_fill(op->desc.h_scale[k], task->h, at, at);
-        at += resample_axis_bytes(op->desc.h_scale[k], task->h);
-        task->columns[k] = resample_axis_fill(op->desc.w_scale[k], task->w, at, at);
-        at += resample_axis_bytes(op->desc.w_scale[k], task->w);
+        TRY(resample_axis_create(&op->base, desc->h_scale[k], task->h, &task->rows[k]));
+        TRY(resample_axis_create(&op->base, desc->w_scale[k], task->w, &task->columns[k]));
     }
-    op->is_fused =
-        loss_fused_plan(task) && !wants_plain(op->base.op.device, ADELE_FAMILY_loss_fused);
-    adele_status status = table_create(op->base.op.device, host, bytes, &op->tables);
-    for (int k = 0; k < task->n_scales && status == ADELE_OK; k++) {
-        struct resample_axis *axes[2] = {&task->rows[k], &task->columns[k]};
-        for (int i = 0; i < 2; i++) {
-            axes[i]->taps = (const struct resample_tap *)moved(axes[i]->taps, host, op->tables);
-            axes[i]->spans = (const struct resample_span *)moved(axes[i]->spans, host, op->tables);
-        }
-    }
-    memory_free(host);
-    return status;
-}
-
-// Takes `bytes` behind *end, on a 256-byte boundary.
-static size_t reserve(size_t *end, size_t bytes) {
-    size_t at = *end;
-    *end = at + (bytes + 255) / 256 * 256;
-    return at;
+    return ADELE_OK;
 }
 
 static adele_status plan_workspace(struct loss_op *op) {
@@ -236,12 +199,12 @@ static adele_status plan_workspace(struct loss_op *op) {
                     task->w);
     task->n_blocks = (int)n_blocks;
     size_t end = 0;
-    op->at_state = reserve(&end, sizeof(struct loss_state));
-    op->at_masks = reserve(&end, (size_t)task->n * sizeof(int));
-    op->at_partials = reserve(&end, (size_t)n_blocks * LOSS_PARTIALS * sizeof(double));
+    op->at_state = workspace_place(&end, sizeof(struct loss_state));
+    op->at_masks = workspace_place(&end, (size_t)task->n * sizeof(int));
+    op->at_partials = workspace_place(&end, (size_t)n_blocks * LOSS_PARTIALS * sizeof(double));
     for (int k = 0; k < task->n_scales; k++) {
         int64_t floats = op->is_fused ? loss_fused_floats(*task, k) : loss_plain_floats(*task, k);
-        op->at_scale[k] = reserve(&end, (size_t)floats * sizeof(float));
+        op->at_scale[k] = workspace_place(&end, (size_t)floats * sizeof(float));
     }
     op->base.op.workspace_bytes = end;
     return ADELE_OK;
@@ -251,10 +214,10 @@ adele_status cuda_loss_create(const struct adele_device *device, const struct ad
                               struct adele_op **out) {
     struct loss_op *op = NULL;
     TRY(op_create(device, ADELE_OP_loss, &op, out));
-    op->base.release = release;
     op->desc = *desc;
     plan_task(op);
     TRY(make_tables(op));
+    op->is_fused = loss_fused_plan(&op->task) && !wants_plain(device, ADELE_FAMILY_loss_fused);
     if (!op->is_fused)
         TRY(family_check(device, ADELE_FAMILY_loss_plain));
     TRY(plan_workspace(op));

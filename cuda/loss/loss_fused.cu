@@ -47,7 +47,8 @@ static int longest_patch(const struct resample_axis &axis, int tile_extent) {
     int longest = 0;
     for (int o = 0; o < axis.n_out; o += tile_extent) {
         int last = o + tile_extent < axis.n_out ? o + tile_extent - 1 : axis.n_out - 1;
-        int length = resample_last(axis.taps[last]) - axis.taps[o].low + 1;
+        int length = resample_last(resample_tap_of(last, axis.n_in, axis.n_out)) -
+                     resample_tap_of(o, axis.n_in, axis.n_out).low + 1;
         longest = length > longest ? length : longest;
     }
     return longest;

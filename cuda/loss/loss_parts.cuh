@@ -63,9 +63,9 @@ static __host__ __device__ inline bool loss_is_identity(const struct loss_task &
 int64_t loss_plain_floats(const struct loss_task &task, int k);
 int64_t loss_plain_blocks(const struct loss_task &task);
 adele_status loss_plain_run(const struct cuda_context *context, const struct loss_task &task);
-// Fills in patch_rows and patch_columns, reading the tables: for a task that still points to the
-// host's copy of them. The number of categories and scales, or logits so much larger than the label
-// that a tile's gradients do not fit into shared memory: false, and the plain kernels are taken.
+// Fills in patch_rows and patch_columns. The number of categories and scales, or logits so much
+// larger than the label that a tile's gradients do not fit into shared memory: false, and the plain
+// kernels are taken.
 bool loss_fused_plan(struct loss_task *task);
 int64_t loss_fused_floats(const struct loss_task &task, int k);
 int64_t loss_fused_blocks(const struct loss_task &task);

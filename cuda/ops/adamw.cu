@@ -51,22 +51,16 @@ static __global__ void adamw_kernel(const struct adele_sgd_segment *chunks,
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void adamw_release(struct cuda_op *op) {
-    segment_chunks_deinit(&((struct adamw *)op)->chunks);
-    cudaFree(((struct adamw *)op)->factors);
-}
-
 adele_status cuda_adamw_create(const struct adele_device *device,
                                const struct adele_adamw_desc *desc, struct adele_op **out) {
     int64_t n_floats;
     const struct adamw_factors none = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
     struct adamw *self = NULL;
     TRY(op_create(device, ADELE_OP_adamw, &self, out));
-    self->base.release = adamw_release;
-    TRY(segment_chunks_init(device, "adamw", desc->n_segments, desc->segments, &self->chunks,
+    TRY(segment_chunks_init(&self->base, "adamw", desc->n_segments, desc->segments, &self->chunks,
                             &n_floats));
     self->base.op.flops_forward = 15.0 * (double)n_floats;
-    return table_create(device, &none, sizeof none, (void **)&self->factors);
+    return table_create(&self->base, &none, 1, &self->factors);
 }
 
 adele_status cuda_adamw_forward(struct adele_op *op, const struct adele_adamw_args *args) {

@@ -235,41 +235,33 @@ static __global__ void normalize(struct crf_task task, float *dst) {
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void release(struct cuda_op *base) {
-    (void)cudaFree(((struct crf_op *)base)->tables);
-}
-
-// Hands out parts of the workspace; from NULL on it counts the bytes.
-static void *take(char *base, size_t *offset, size_t bytes) {
-    void *place = base != NULL ? base + *offset : NULL;
-    *offset += (bytes + 255) / 256 * 256;
-    return place;
-}
-
 // values[2]: two arrays (n_entries) that a blur goes back and forth between.
 static size_t place_work(const struct crf_op *op, char *base, struct crf_task *task,
                          float *values[2]) {
-    size_t offset = 0, entries = (size_t)op->n_entries, plane = (size_t)op->n_pixels * 4;
-    task->slots = (int32_t *)take(base, &offset, (size_t)op->n_slots * 4);
-    task->keys = (int32_t *)take(base, &offset, entries * (size_t)op->d * 4);
-    task->corner = (int32_t *)take(base, &offset, entries * 4);
-    task->next = (int32_t *)take(base, &offset, entries * (size_t)(op->d + 1) * 4);
-    task->back = (int32_t *)take(base, &offset, entries * (size_t)(op->d + 1) * 4);
-    task->sums = (unsigned long long *)take(base, &offset, entries * 8);
-    task->weight = (float *)take(base, &offset, entries * 4);
-    values[0] = (float *)take(base, &offset, entries * 4);
-    values[1] = (float *)take(base, &offset, entries * 4);
-    task->q = (float *)take(base, &offset, (size_t)op->desc.c * plane);
-    task->swept = (float *)take(base, &offset, plane);
-    task->norm = (float *)take(base, &offset, plane);
-    return offset;
+    size_t end = 0, entries = (size_t)op->n_entries, plane = (size_t)op->n_pixels * 4;
+    auto take = [&](size_t bytes) -> void * {
+        size_t at = workspace_place(&end, bytes);
+        return base != NULL ? base + at : NULL; // NULL: only the bytes are counted
+    };
+    task->slots = (int32_t *)take((size_t)op->n_slots * 4);
+    task->keys = (int32_t *)take(entries * (size_t)op->d * 4);
+    task->corner = (int32_t *)take(entries * 4);
+    task->next = (int32_t *)take(entries * (size_t)(op->d + 1) * 4);
+    task->back = (int32_t *)take(entries * (size_t)(op->d + 1) * 4);
+    task->sums = (unsigned long long *)take(entries * 8);
+    task->weight = (float *)take(entries * 4);
+    values[0] = (float *)take(entries * 4);
+    values[1] = (float *)take(entries * 4);
+    task->q = (float *)take((size_t)op->desc.c * plane);
+    task->swept = (float *)take(plane);
+    task->norm = (float *)take(plane);
+    return end;
 }
 
 adele_status cuda_crf_create(const struct adele_device *device, const struct adele_crf_desc *desc,
                              struct adele_op **out) {
     struct crf_op *op = NULL;
     TRY(op_create(device, ADELE_OP_crf, &op, out));
-    op->base.release = release;
     op->base.op.engine = "plain";
     op->desc = *desc;
     op->d = 2 + desc->image_c;
@@ -280,8 +272,7 @@ adele_status cuda_crf_create(const struct adele_device *device, const struct ade
     adele_status status = crf_spatial_init(desc, &spatial);
     op->reach = spatial.reach;
     if (status == ADELE_OK)
-        status = table_create(device, spatial.tap, spatial.n_floats * sizeof(float),
-                              (void **)&op->tables);
+        status = table_create(&op->base, spatial.tap, spatial.n_floats, &op->tables);
     crf_spatial_deinit(&spatial);
     TRY(status);
     struct crf_task task = {};

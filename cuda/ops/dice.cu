@@ -40,7 +40,6 @@ struct dice_op {
     struct cuda_op base;
     struct adele_dice_desc desc;
     struct dice_task task; // without arguments and workspace
-    void *tables;
     size_t at_partials, at_sums, at_losses, at_factors, at_log_sum, at_inner;
 };
 
@@ -265,50 +264,16 @@ static __global__ void __launch_bounds__(DICE_THREADS, 2) dice_gradient(struct d
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void release(struct cuda_op *base) {
-    cudaFree(((struct dice_op *)base)->tables);
-}
-
-static adele_status make_tables(struct dice_op *op) {
-    const struct adele_dice_desc *desc = &op->desc;
-    size_t row_bytes = resample_axis_bytes(desc->h_logits, desc->h);
-    size_t bytes = row_bytes + resample_axis_bytes(desc->w_logits, desc->w);
-    char *host = NULL;
-    TRY(ALLOCATE(&host, bytes));
-    (void)resample_axis_fill(desc->h_logits, desc->h, host, host);
-    (void)resample_axis_fill(desc->w_logits, desc->w, host + row_bytes, host + row_bytes);
-    adele_status status = table_create(op->base.op.device, host, bytes, &op->tables);
-    memory_free(host);
-    TRY(status);
-    struct resample_axis *axes[2] = {&op->task.rows, &op->task.columns};
-    for (int i = 0; i < 2; i++) {
-        int n_in = i == 0 ? desc->h_logits : desc->w_logits, n_out = i == 0 ? desc->h : desc->w;
-        const char *place = (const char *)op->tables + (i == 0 ? 0 : row_bytes);
-        axes[i]->n_in = n_in;
-        axes[i]->n_out = n_out;
-        axes[i]->taps = (const struct resample_tap *)place;
-        axes[i]->spans = (const struct resample_span *)(axes[i]->taps + n_out);
-    }
-    return ADELE_OK;
-}
-
-// Takes `bytes` behind *end, on a 256-byte boundary.
-static size_t reserve(size_t *end, size_t bytes) {
-    size_t at = *end;
-    *end = at + (bytes + 255) / 256 * 256;
-    return at;
-}
-
 static void plan_workspace(struct dice_op *op) {
     const struct adele_dice_desc *desc = &op->desc;
     size_t n = (size_t)desc->n, pairs = n * (size_t)desc->c, end = 0;
     size_t n_pixels = n * (size_t)desc->h * (size_t)desc->w;
-    op->at_partials = reserve(&end, pairs * (size_t)op->task.n_blocks * 3 * sizeof(double));
-    op->at_sums = reserve(&end, pairs * 3 * sizeof(double));
-    op->at_losses = reserve(&end, pairs * sizeof(double));
-    op->at_factors = reserve(&end, pairs * sizeof(struct dice_factors));
-    op->at_log_sum = reserve(&end, n_pixels * sizeof(float));
-    op->at_inner = reserve(&end, n_pixels * sizeof(float));
+    op->at_partials = workspace_place(&end, pairs * (size_t)op->task.n_blocks * 3 * sizeof(double));
+    op->at_sums = workspace_place(&end, pairs * 3 * sizeof(double));
+    op->at_losses = workspace_place(&end, pairs * sizeof(double));
+    op->at_factors = workspace_place(&end, pairs * sizeof(struct dice_factors));
+    op->at_log_sum = workspace_place(&end, n_pixels * sizeof(float));
+    op->at_inner = workspace_place(&end, n_pixels * sizeof(float));
     op->base.op.workspace_bytes = end;
 }
 
@@ -323,7 +288,6 @@ adele_status cuda_dice_create(const struct adele_device *device, const struct ad
                     desc->w);
     struct dice_op *op = NULL;
     TRY(op_create(device, ADELE_OP_dice, &op, out));
-    op->base.release = release;
     op->desc = *desc;
     op->task.n = desc->n, op->task.h = desc->h, op->task.w = desc->w;
     op->task.c = desc->c, op->task.p = padded_channels(desc->c);
@@ -331,7 +295,8 @@ adele_status cuda_dice_create(const struct adele_device *device, const struct ad
     op->task.weight = desc->weight;
     op->task.n_blocks = (int)((n_pixels + DICE_THREADS - 1) / DICE_THREADS);
     plan_workspace(op);
-    return make_tables(op);
+    TRY(resample_axis_create(&op->base, desc->h_logits, desc->h, &op->task.rows));
+    return resample_axis_create(&op->base, desc->w_logits, desc->w, &op->task.columns);
 }
 
 template <typename T>

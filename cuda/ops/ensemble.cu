@@ -101,10 +101,6 @@ static adele_status forward(const struct cuda_context *context, const struct ens
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void release(struct cuda_op *base) {
-    (void)cudaFree(((struct ensemble_op *)base)->taps);
-}
-
 static adele_status check_desc(const struct adele_ensemble_desc *desc) {
     if ((int64_t)desc->n * desc->h * desc->w > INT32_MAX - N_THREADS) // the kernel counts in int
         return FAIL(ADELE_INVALID_ARGUMENT, "Make the batch or the images smaller.",
@@ -112,28 +108,13 @@ static adele_status check_desc(const struct adele_ensemble_desc *desc) {
     return ADELE_OK;
 }
 
-static adele_status make_taps(const struct adele_device *device, struct ensemble_op *op) {
-    const struct adele_ensemble_desc *desc = &op->desc;
-    size_t n_taps = (size_t)desc->h + (size_t)desc->w;
-    struct resample_tap *host = NULL;
-    TRY(ALLOCATE(&host, n_taps));
-    for (int y = 0; y < desc->h; y++)
-        host[y] = resample_tap_of(y, desc->h_in, desc->h);
-    for (int x = 0; x < desc->w; x++)
-        host[desc->h + x] = resample_tap_of(x, desc->w_in, desc->w);
-    adele_status status = table_create(device, host, n_taps * sizeof *host, (void **)&op->taps);
-    memory_free(host);
-    return status;
-}
-
 adele_status cuda_ensemble_create(const struct adele_device *device,
                                   const struct adele_ensemble_desc *desc, struct adele_op **out) {
     TRY(check_desc(desc));
     struct ensemble_op *op = NULL;
     TRY(op_create(device, ADELE_OP_ensemble, &op, out));
-    op->base.release = release;
     op->desc = *desc;
-    return make_taps(device, op);
+    return resample_taps_create(&op->base, desc->h_in, desc->h, desc->w_in, desc->w, &op->taps);
 }
 
 adele_status cuda_ensemble_forward(struct adele_op *base, const struct adele_ensemble_args *args) {

@@ -231,24 +231,6 @@ static __global__ void __launch_bounds__(N_THREADS) guided_apply(struct guided_t
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void release(struct cuda_op *base) {
-    (void)cudaFree(((struct guided_filter_op *)base)->taps);
-}
-
-static adele_status make_taps(const struct adele_device *device, struct guided_filter_op *op) {
-    const struct adele_guided_filter_desc *desc = &op->desc;
-    size_t n_taps = (size_t)desc->h + (size_t)desc->w;
-    struct resample_tap *host = NULL;
-    TRY(ALLOCATE(&host, n_taps));
-    for (int y = 0; y < desc->h; y++)
-        host[y] = resample_tap_of(y, desc->h_maps, desc->h);
-    for (int x = 0; x < desc->w; x++)
-        host[desc->h + x] = resample_tap_of(x, desc->w_maps, desc->w);
-    adele_status status = table_create(device, host, n_taps * sizeof *host, (void **)&op->taps);
-    memory_free(host);
-    return status;
-}
-
 adele_status cuda_guided_filter_create(const struct adele_device *device,
                                        const struct adele_guided_filter_desc *desc,
                                        struct adele_op **out) {
@@ -257,12 +239,11 @@ adele_status cuda_guided_filter_create(const struct adele_device *device,
                     "guided_filter: %d images, at most 65535", desc->n);
     struct guided_filter_op *op = NULL;
     TRY(op_create(device, ADELE_OP_guided_filter, &op, out));
-    op->base.release = release;
     op->desc = *desc;
     if (desc->radius > 0)
         op->base.op.workspace_bytes =
             (size_t)desc->n * (2 + 7 * (size_t)desc->h * desc->w) * sizeof(double);
-    return make_taps(device, op);
+    return resample_taps_create(&op->base, desc->h_maps, desc->h, desc->w_maps, desc->w, &op->taps);
 }
 
 static struct guided_task make_task(const struct guided_filter_op *op,

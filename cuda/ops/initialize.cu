@@ -78,11 +78,6 @@ static __global__ void __launch_bounds__(INITIALIZE_THREADS)
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void initialize_release(struct cuda_op *op) {
-    cudaFree(((struct initialize *)op)->items);
-    cudaFree(((struct initialize *)op)->blocks);
-}
-
 static int64_t count_chunks(const struct adele_initialize_item *item) {
     int64_t n_values = (int64_t)INITIALIZE_THREADS * values_of_unit(item->kind);
     return (item->count + n_values - 1) / n_values;
@@ -98,16 +93,14 @@ static adele_status make_tables(struct initialize *self, const struct adele_init
         return FAIL(ADELE_INVALID_ARGUMENT, "", "initialize: the parameters are %lld blocks",
                     (long long)n_blocks);
     self->n_blocks = (int)n_blocks;
-    size_t bytes = (size_t)n_blocks * sizeof(struct initialize_block);
     struct initialize_block *blocks = NULL;
     TRY(ALLOCATE(&blocks, n_blocks));
     for (int i = 0, n = 0; i < desc->n_items; i++)
         for (int64_t chunk = 0; chunk < count_chunks(&desc->items[i]); chunk++)
             blocks[n++] = (struct initialize_block){i, (int32_t)chunk};
-    adele_status status = table_create(self->base.op.device, blocks, bytes, (void **)&self->blocks);
+    adele_status status = table_create(&self->base, blocks, (size_t)n_blocks, &self->blocks);
     if (status == ADELE_OK)
-        status = table_create(self->base.op.device, desc->items,
-                              (size_t)desc->n_items * sizeof *desc->items, (void **)&self->items);
+        status = table_create(&self->base, desc->items, (size_t)desc->n_items, &self->items);
     memory_free(blocks);
     return status;
 }
@@ -117,7 +110,6 @@ adele_status cuda_initialize_create(const struct adele_device *device,
                                     struct adele_op **out) {
     struct initialize *self = NULL;
     TRY(op_create(device, ADELE_OP_initialize, &self, out));
-    self->base.release = initialize_release;
     self->seed = desc->seed;
     return make_tables(self, desc);
 }

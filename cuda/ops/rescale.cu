@@ -229,41 +229,26 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
 
 // ---- tables -------------------------------------------------------------------------------------
 
-static adele_status upload_axis(const struct adele_device *device, const struct rescale_axis *host,
+static adele_status upload_axis(struct cuda_op *op, const struct rescale_axis *host,
                                 struct rescale_axis *out) {
-    TRY(table_create(device, host->taps, (size_t)host->n_dst * sizeof *host->taps,
-                     (void **)&out->taps));
-    TRY(table_create(device, host->readers, (size_t)host->n_in * sizeof *host->readers,
-                     (void **)&out->readers));
-    return table_create(device, host->reads, (size_t)host->n_dst * 2 * sizeof *host->reads,
-                        (void **)&out->reads);
+    TRY(table_create(op, host->taps, (size_t)host->n_dst, &out->taps));
+    TRY(table_create(op, host->readers, (size_t)host->n_in, &out->readers));
+    return table_create(op, host->reads, (size_t)host->n_dst * 2, &out->reads);
 }
 
-static adele_status axis_create(const struct adele_device *device, struct rescale_axis *axis,
-                                int n_in, int n_out, int n_dst, int start) {
+static adele_status axis_create(struct cuda_op *op, struct rescale_axis *axis, int n_in, int n_out,
+                                int n_dst, int start) {
     struct rescale_axis host;
     axis->n_in = n_in;
     axis->n_dst = n_dst;
     adele_status status = rescale_axis_init(&host, n_in, n_out, n_dst, start);
     if (status == ADELE_OK)
-        status = upload_axis(device, &host, axis);
+        status = upload_axis(op, &host, axis);
     rescale_axis_deinit(&host);
     return status;
 }
 
-static void axis_release(struct rescale_axis *axis) {
-    cudaFree(axis->taps);
-    cudaFree(axis->readers);
-    cudaFree(axis->reads);
-}
-
 // ---- the op -------------------------------------------------------------------------------------
-
-static void rescale_release(struct cuda_op *op) {
-    struct rescale *self = (struct rescale *)op;
-    axis_release(&self->vertical);
-    axis_release(&self->horizontal);
-}
 
 adele_status cuda_rescale_create(const struct adele_device *device,
                                  const struct adele_rescale_desc *desc, struct adele_op **out) {
@@ -272,7 +257,6 @@ adele_status cuda_rescale_create(const struct adele_device *device,
     TRY(rows_check("rescale", desc->n, desc->h_dst, desc->w_dst, desc->c));
     struct rescale *self = NULL;
     TRY(op_create(device, ADELE_OP_rescale, &self, out));
-    self->base.release = rescale_release;
     self->n = desc->n;
     self->p = padded_channels(desc->c);
     self->dst_first = desc->dst.first;
@@ -280,8 +264,9 @@ adele_status cuda_rescale_create(const struct adele_device *device,
     double n_pixels = (double)desc->n * (double)desc->c * (double)desc->h_out * (double)desc->w_out;
     self->base.op.flops_forward = 8.0 * n_pixels;
     self->base.op.flops_backward = 8.0 * n_pixels;
-    TRY(axis_create(device, &self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
-    return axis_create(device, &self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left);
+    TRY(axis_create(&self->base, &self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
+    return axis_create(&self->base, &self->horizontal, desc->w_in, desc->w_out, desc->w_dst,
+                       desc->left);
 }
 
 template <typename T>

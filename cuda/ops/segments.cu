@@ -58,7 +58,7 @@ static __global__ void segments_settle_kernel(struct segment_guard guard, int *l
 // ---- the chunks ---------------------------------------------------------------------------------
 
 // The tables, on the host and then on the device.
-static adele_status make_tables(const struct adele_device *device, int n_segments,
+static adele_status make_tables(struct cuda_op *op, int n_segments,
                                 const struct adele_sgd_segment *segments, int64_t n_chunks,
                                 struct segment_chunks *out) {
     const int zero = 0;
@@ -76,16 +76,16 @@ static adele_status make_tables(const struct adele_device *device, int n_segment
             segment[out->n] = i;
             chunks[out->n++] = chunk;
         }
-    TRY_GOTO(table_create(device, chunks, n_rows * sizeof *chunks, (void **)&out->chunks), done);
-    TRY_GOTO(table_create(device, segment, n_rows * sizeof *segment, (void **)&out->segment), done);
-    status = table_create(device, &zero, sizeof zero, (void **)&out->last);
+    TRY_GOTO(table_create(op, chunks, n_rows, &out->chunks), done);
+    TRY_GOTO(table_create(op, segment, n_rows, &out->segment), done);
+    status = table_create(op, &zero, 1, &out->last);
 done:
     memory_free(segment);
     memory_free(chunks);
     return status;
 }
 
-adele_status segment_chunks_init(const struct adele_device *device, const char *op, int n_segments,
+adele_status segment_chunks_init(struct cuda_op *op, const char *name, int n_segments,
                                  const struct adele_sgd_segment *segments,
                                  struct segment_chunks *out, int64_t *n_floats) {
     int64_t n_chunks = 0;
@@ -95,14 +95,8 @@ adele_status segment_chunks_init(const struct adele_device *device, const char *
         n_chunks += (segments[i].count + SEGMENT_CHUNK - 1) / SEGMENT_CHUNK;
     }
     if (n_chunks > INT32_MAX)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "%s: %lld parameters", op, (long long)*n_floats);
-    return make_tables(device, n_segments, segments, n_chunks, out);
-}
-
-void segment_chunks_deinit(struct segment_chunks *chunks) {
-    cudaFree(chunks->chunks);
-    cudaFree(chunks->segment);
-    cudaFree(chunks->last);
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%s: %lld parameters", name, (long long)*n_floats);
+    return make_tables(op, n_segments, segments, n_chunks, out);
 }
 
 adele_status segment_chunks_check(const struct adele_device *device,

@@ -32,11 +32,10 @@ struct segment_guard {
     bool skip_all_later, gradients_are_checked;
 };
 
-// *n_floats: of all segments. After an error, segment_chunks_deinit frees what was allocated.
-adele_status segment_chunks_init(const struct adele_device *device, const char *op, int n_segments,
+// *n_floats: of all segments. The tables are the op's.
+adele_status segment_chunks_init(struct cuda_op *op, const char *name, int n_segments,
                                  const struct adele_sgd_segment *segments,
                                  struct segment_chunks *out, int64_t *n_floats);
-void segment_chunks_deinit(struct segment_chunks *chunks); // legal on a zeroed struct
 
 // Queues the check. *out_skip: what the update's kernel reads, not 0 where the update is skipped;
 // NULL without guard.health.

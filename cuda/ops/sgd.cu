@@ -72,17 +72,12 @@ static __global__ void sgd_kernel(const struct adele_sgd_segment *chunks, float 
 
 // ---- the op -------------------------------------------------------------------------------------
 
-static void sgd_release(struct cuda_op *op) {
-    segment_chunks_deinit(&((struct sgd *)op)->chunks);
-}
-
 adele_status cuda_sgd_create(const struct adele_device *device, const struct adele_sgd_desc *desc,
                              struct adele_op **out) {
     int64_t n_floats;
     struct sgd *self = NULL;
     TRY(op_create(device, ADELE_OP_sgd, &self, out));
-    self->base.release = sgd_release;
-    TRY(segment_chunks_init(device, "sgd", desc->n_segments, desc->segments, &self->chunks,
+    TRY(segment_chunks_init(&self->base, "sgd", desc->n_segments, desc->segments, &self->chunks,
                             &n_floats));
     self->base.op.flops_forward = 6.0 * (double)n_floats;
     return ADELE_OK;

@@ -49,16 +49,12 @@ void op_init(const struct adele_device *device, enum adele_op_kind kind, struct 
     op->engine = is_plain ? "plain" : "direct";
 }
 
-adele_status table_create(const struct adele_device *device, const void *host, size_t bytes,
-                          void **out) {
-    *out = NULL;
+adele_status table_copy(struct cuda_op *op, const void *host, size_t bytes, void **out) {
+    const struct adele_device *device = op->op.device;
+    TRY(GROW(&op->tables, op->n_tables));
     TRY(device->iface->alloc(device, bytes, out));
-    adele_status status = device->iface->upload(device, *out, host, bytes);
-    if (status != ADELE_OK) {
-        device->iface->release(device, *out);
-        *out = NULL;
-    }
-    return status;
+    op->tables[op->n_tables++] = *out;
+    return device->iface->upload(device, *out, host, bytes);
 }
 
 } // namespace adele_cuda

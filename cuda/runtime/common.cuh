@@ -91,10 +91,12 @@ static inline int64_t tensor_elements(struct adele_shape shape) {
 // ---- ops ----------------------------------------------------------------------------------------
 
 // An op of this device begins with struct adele_op; op_destroy calls `release` (may be NULL) and
-// frees it.
+// frees its tables and itself.
 struct cuda_op {
     struct adele_op op;
     void (*release)(struct cuda_op *op);
+    void **tables; // in device memory
+    int n_tables;
 };
 // Fills in the header of a zeroed op; its engine is "direct" or "plain".
 void op_init(const struct adele_device *device, enum adele_op_kind kind, struct adele_op *op);
@@ -110,15 +112,25 @@ static inline adele_status op_create(const struct adele_device *device, enum ade
     return ADELE_OK;
 }
 
+// Takes `bytes` of a workspace behind *end, on a 256-byte boundary; returns where they begin.
+static inline size_t workspace_place(size_t *end, size_t bytes) {
+    size_t at = *end;
+    *end = at + (bytes + 255) / 256 * 256;
+    return at;
+}
+
 // Whether an op takes its plain kernel: for the engine plain, or when its tuned family is disabled.
 static inline bool wants_plain(const struct adele_device *device, enum family tuned) {
     return context_of(device)->engine == CUDA_ENGINE_PLAIN || family_is_disabled(device, tuned);
 }
 
-// Device memory that an op keeps (tables): copies `bytes` from the host at creation; *out must be
-// released with cudaFree in the op's release.
-adele_status table_create(const struct adele_device *device, const void *host, size_t bytes,
-                          void **out);
+// At an op's creation: *out = a copy of `n` rows of the host in device memory, which lives as long
+// as the op.
+adele_status table_copy(struct cuda_op *op, const void *host, size_t bytes, void **out);
+template <typename Row, typename Out>
+static inline adele_status table_create(struct cuda_op *op, const Row *host, size_t n, Out **out) {
+    return table_copy(op, host, n * sizeof *host, (void **)out);
+}
 
 #define CUDA_OP_ENTRY(name, has_backward)                                                          \
     adele_status cuda_##name##_create(const struct adele_device *device,                           \

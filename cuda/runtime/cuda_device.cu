@@ -19,6 +19,9 @@ static void op_destroy(struct adele_op *op) {
     (void)make_current(op->device);
     if (self->release != NULL)
         self->release(self);
+    for (int i = 0; i < self->n_tables; i++)
+        (void)cudaFree(self->tables[i]);
+    memory_free(self->tables);
     memory_free(self);
 }
 

@@ -36,6 +36,20 @@ static inline struct resample_tap resample_tap_of(int o, int n_in, int n_out) {
     return tap;
 }
 
+// The taps of the rows, and behind them those of the columns, in device memory.
+static inline adele_status resample_taps_create(struct cuda_op *op, int h_in, int h_out, int w_in,
+                                                int w_out, struct resample_tap **out) {
+    struct resample_tap *host = NULL;
+    TRY(ALLOCATE(&host, (size_t)h_out + (size_t)w_out));
+    for (int y = 0; y < h_out; y++)
+        host[y] = resample_tap_of(y, h_in, h_out);
+    for (int x = 0; x < w_out; x++)
+        host[h_out + x] = resample_tap_of(x, w_in, w_out);
+    adele_status status = table_create(op, host, (size_t)h_out + (size_t)w_out, out);
+    memory_free(host);
+    return status;
+}
+
 static inline struct resample_span resample_span_of(int i, int n_in, int n_out) {
     struct resample_span span = {0, n_out};
     if (n_in == 1)
@@ -63,23 +77,23 @@ static __device__ inline float resample_weight(struct resample_tap tap, int i) {
     return tap.low == i ? 1.0f - tap.t : tap.low + 1 == i ? tap.t : 0.0f;
 }
 
-static inline size_t resample_axis_bytes(int n_in, int n_out) {
-    return (size_t)n_out * sizeof(struct resample_tap) +
-           (size_t)n_in * sizeof(struct resample_span);
-}
-
-// Fills resample_axis_bytes() of `host`, which will lie at `device_place`; the axis points there.
-static inline struct resample_axis resample_axis_fill(int n_in, int n_out, void *host,
-                                                      const void *device_place) {
-    struct resample_tap *taps = (struct resample_tap *)host;
-    struct resample_span *spans = (struct resample_span *)(taps + n_out);
+static inline adele_status resample_axis_create(struct cuda_op *op, int n_in, int n_out,
+                                                struct resample_axis *out) {
+    struct resample_tap *taps = NULL;
+    struct resample_span *spans = NULL;
+    out->n_in = n_in, out->n_out = n_out;
+    TRY(ALLOCATE(&taps, n_out));
     for (int o = 0; o < n_out; o++)
         taps[o] = resample_tap_of(o, n_in, n_out);
+    adele_status status = table_create(op, taps, (size_t)n_out, &out->taps);
+    memory_free(taps);
+    TRY(status);
+    TRY(ALLOCATE(&spans, n_in));
     for (int i = 0; i < n_in; i++)
         spans[i] = resample_span_of(i, n_in, n_out);
-    struct resample_axis axis = {n_in, n_out, (const struct resample_tap *)device_place, NULL};
-    axis.spans = (const struct resample_span *)(axis.taps + n_out);
-    return axis;
+    status = table_create(op, spans, (size_t)n_in, &out->spans);
+    memory_free(spans);
+    return status;
 }
 
 } // namespace adele_cuda

@@ -70,9 +70,11 @@ adele_status tensor_upload(const struct adele_device *device, void *tensor,
                            struct adele_shape shape, const float *nchw) {
     struct cuda_context *context = context_of(device);
     void *staging = NULL;
-    TRY(table_create(device, nchw, plain_bytes(shape), &staging));
-    adele_status status =
-        WITH_STORAGE(context, launch_from_nchw, context, (const float *)staging, tensor, shape);
+    TRY(device_alloc(device, plain_bytes(shape), &staging));
+    adele_status status = device_upload(device, staging, nchw, plain_bytes(shape));
+    if (status == ADELE_OK)
+        status =
+            WITH_STORAGE(context, launch_from_nchw, context, (const float *)staging, tensor, shape);
     if (status == ADELE_OK)
         status = device_synchronize(device);
     device_release(device, staging);
