@@ -152,7 +152,7 @@ static adele_status run_tuned(const struct aspp *self, bool is_data_gradient,
 adele_status cuda_aspp_forward(struct adele_op *op, const struct adele_aspp_args *args) {
     const struct aspp *self = (const struct aspp *)op;
     if (self->is_plain)
-        return aspp_plain_forward(context_of(op->device), &self->desc, self->math, args);
+        return aspp_plain_run(context_of(op->device), &self->desc, false, self->math, args);
     return run_tuned(self, false, args);
 }
 
@@ -177,17 +177,6 @@ static __global__ void slice_kernel(int64_t n_pixels, int channels, int p_to, T 
     }
 }
 
-template <typename T>
-static adele_status slice(const struct aspp *self, int r, const void *d_dst, void *to) {
-    const struct adele_aspp_desc *desc = &self->desc;
-    int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
-    int p_to = padded_channels(desc->c_out);
-    return LAUNCH(context_of(self->base.op.device), slice_kernel<T>,
-                  strided_grid(n_pixels * (p_to / 8), slice_threads), slice_threads, 0, n_pixels,
-                  desc->c_out, p_to, (T *)to, r * desc->c_out,
-                  padded_channels(aspp_dst_channels(desc)), (const T *)d_dst);
-}
-
 adele_status cuda_aspp_backward(struct adele_op *op, const struct adele_aspp_args *args) {
     const struct aspp *self = (const struct aspp *)op;
     const struct adele_aspp_desc *desc = &self->desc;
@@ -195,12 +184,19 @@ adele_status cuda_aspp_backward(struct adele_op *op, const struct adele_aspp_arg
     if (!desc->is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: backward of an op created for inference");
     if (desc->needs_d_src && args->d_src != NULL)
-        TRY(self->is_plain ? aspp_plain_data_gradient(context, desc, self->math, args)
+        TRY(self->is_plain ? aspp_plain_run(context, desc, true, self->math, args)
                            : run_tuned(self, true, args));
     for (int r = 0; r < desc->n_rates; r++) {
         const void *d_dst = args->d_dst;
         if (desc->form == ADELE_ASPP_CONCAT) {
-            TRY(WITH_STORAGE(context, slice, self, r, args->d_dst, args->workspace));
+            int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
+            int p_to = padded_channels(desc->c_out);
+            TRY(WITH_STORAGE(context, T,
+                             LAUNCH(context, slice_kernel<T>,
+                                    strided_grid(n_pixels * (p_to / 8), slice_threads),
+                                    slice_threads, 0, n_pixels, desc->c_out, p_to,
+                                    (T *)args->workspace, r * desc->c_out,
+                                    padded_channels(aspp_dst_channels(desc)), (const T *)d_dst)));
             d_dst = args->workspace;
         }
         TRY(weight_gradient_run(context, &self->branches[r], args->src, d_dst, args->d_weights[r],

@@ -129,14 +129,6 @@ static struct pack_plan plan_of(const struct adele_aspp_desc *desc, bool is_data
     return plan;
 }
 
-template <typename T>
-static adele_status launch_pack(const struct cuda_context *context, const struct pack_plan *plan,
-                                int n_rows, enum conv2d_math math, void *packed) {
-    dim3 grid((unsigned)ceil_div(n_rows, tile_rows),
-              (unsigned)ceil_div(plan->k_width, tile_columns));
-    return LAUNCH(context, pack_kernel<T>, grid, n_threads, 0, *plan, math, (T *)packed);
-}
-
 adele_status aspp_pack(const struct cuda_context *context, const struct adele_aspp_desc *desc,
                        bool is_data_gradient, const struct aspp_gather *gather,
                        enum conv2d_math math, const struct aspp_pointers *weights, void *packed) {
@@ -145,7 +137,10 @@ adele_status aspp_pack(const struct cuda_context *context, const struct adele_as
     for (int g = 0; g < gather->n_groups; g++)
         if (gather->groups[g].channels > n_rows)
             n_rows = gather->groups[g].channels;
-    return WITH_STORAGE(context, launch_pack, context, &plan, n_rows, math, packed);
+    dim3 grid((unsigned)ceil_div(n_rows, tile_rows),
+              (unsigned)ceil_div(plan.k_width, tile_columns));
+    return WITH_STORAGE(
+        context, T, LAUNCH(context, pack_kernel<T>, grid, n_threads, 0, plan, math, (T *)packed));
 }
 
 } // namespace adele_cuda

@@ -87,12 +87,9 @@ adele_status aspp_pack(const struct cuda_context *context, const struct adele_as
                        bool is_data_gradient, const struct aspp_gather *gather,
                        enum conv2d_math math, const struct aspp_pointers *weights, void *packed);
 
-adele_status aspp_plain_forward(const struct cuda_context *context,
-                                const struct adele_aspp_desc *desc, enum conv2d_math math,
-                                const struct adele_aspp_args *args);
-adele_status aspp_plain_data_gradient(const struct cuda_context *context,
-                                      const struct adele_aspp_desc *desc, enum conv2d_math math,
-                                      const struct adele_aspp_args *args);
+adele_status aspp_plain_run(const struct cuda_context *context, const struct adele_aspp_desc *desc,
+                            bool is_data_gradient, enum conv2d_math math,
+                            const struct adele_aspp_args *args);
 // Fill in the launch of the kernel for this gather, at the op's creation.
 adele_status aspp_fma_choose(const struct aspp_gather *gather, struct aspp_launch *out);
 adele_status aspp_mma_choose(const struct cuda_context *context, const struct aspp_gather *gather,

@@ -16,21 +16,32 @@ struct plain_extents {
     bool is_sum, has_bias;
 };
 
-// What branch r adds to output channel o at (y, x): `src` is the image's.
+// How one of the passes gathers: the forward pass reads src, the data gradient d_dst, at the taps'
+// opposite places, with the matrices of the taps transposed.
+struct plain_pass {
+    bool is_data_gradient;
+    int c_source, p_source, c_target, p_target; // c_source: of a branch
+    int source_stride, target_stride;           // channels of a weight's matrix
+    bool accumulate;
+};
+
+// What branch r adds to a target channel at (y, x): `source` is the image's, from the branch's
+// first channel on, `weight` the target channel's.
 template <typename T>
-static __device__ inline float branch_value(const struct plain_extents &e, enum conv2d_math math,
-                                            const T *src, const float *weight, int r, int o, int y,
-                                            int x) {
-    int rate = e.rates[r], reach = rate > 0 ? 1 : 0, kernel = 2 * reach + 1;
+static __device__ inline float
+branch_value(const struct plain_extents &e, const struct plain_pass &pass, enum conv2d_math math,
+             const T *source, const float *weight, int rate, int y, int x) {
+    int reach = rate > 0 ? 1 : 0, kernel = 2 * reach + 1;
+    int sign = pass.is_data_gradient ? -1 : 1;
     float sum = 0.0f;
     for (int ky = 0; ky < kernel; ky++)
         for (int kx = 0; kx < kernel; kx++) {
-            int from_y = y + (ky - reach) * rate, from_x = x + (kx - reach) * rate;
+            int from_y = y + sign * (ky - reach) * rate, from_x = x + sign * (kx - reach) * rate;
             if (from_y < 0 || from_y >= e.h || from_x < 0 || from_x >= e.w)
                 continue;
-            const T *pixel = src + ((int64_t)from_y * e.w + from_x) * e.p_in;
-            for (int i = 0; i < e.c_in; i++) {
-                int64_t at = (((int64_t)o * e.c_in + i) * kernel + ky) * kernel + kx;
+            const T *pixel = source + ((int64_t)from_y * e.w + from_x) * pass.p_source;
+            for (int i = 0; i < pass.c_source; i++) {
+                int64_t at = ((int64_t)i * pass.source_stride * kernel + ky) * kernel + kx;
                 sum = fmaf(conv2d_round(to_float(pixel[i]), math), conv2d_round(weight[at], math),
                            sum);
             }
@@ -38,69 +49,35 @@ static __device__ inline float branch_value(const struct plain_extents &e, enum 
     return sum;
 }
 
-// One thread owns one element of dst.
-template <typename T>
-static __global__ void forward_kernel(const struct plain_extents e, enum conv2d_math math,
-                                      const T *src, const struct aspp_pointers weights,
-                                      const struct aspp_pointers biases, T *dst) {
-    int64_t n_elements = (int64_t)e.n * e.h * e.w * e.p_dst;
-    int64_t step = (int64_t)gridDim.x * n_threads;
-    for (int64_t i = (int64_t)blockIdx.x * n_threads + threadIdx.x; i < n_elements; i += step) {
-        int c = (int)(i % e.p_dst);
-        int64_t pixel = i / e.p_dst;
-        int x = (int)(pixel % e.w), y = (int)(pixel / e.w % e.h);
-        const T *image = src + pixel / e.w / e.h * e.h * e.w * e.p_in;
-        float sum = 0.0f;
-        int first = e.is_sum ? 0 : c / e.c_out, end = e.is_sum ? e.n_rates : first + 1;
-        for (int r = first; r < end && c < e.c_dst; r++) {
-            int o = c % e.c_out;
-            sum += branch_value(e, math, image, weights.of[r], r, o, y, x);
-            if (e.has_bias)
-                sum += biases.of[r][o];
-        }
-        dst[i] = from_float<T>(sum);
-    }
-}
-
-// What branch r adds to the gradient of input channel i at (y, x): `d_dst` is the image's.
-template <typename T>
-static __device__ inline float branch_gradient(const struct plain_extents &e, enum conv2d_math math,
-                                               const T *d_dst, const float *weight, int r, int i,
-                                               int y, int x) {
-    int rate = e.rates[r], reach = rate > 0 ? 1 : 0, kernel = 2 * reach + 1;
-    int first = e.is_sum ? 0 : r * e.c_out;
-    float sum = 0.0f;
-    for (int ky = 0; ky < kernel; ky++)
-        for (int kx = 0; kx < kernel; kx++) {
-            int to_y = y - (ky - reach) * rate, to_x = x - (kx - reach) * rate;
-            if (to_y < 0 || to_y >= e.h || to_x < 0 || to_x >= e.w)
-                continue;
-            const T *pixel = d_dst + ((int64_t)to_y * e.w + to_x) * e.p_dst + first;
-            for (int o = 0; o < e.c_out; o++) {
-                int64_t at = (((int64_t)o * e.c_in + i) * kernel + ky) * kernel + kx;
-                sum = fmaf(conv2d_round(to_float(pixel[o]), math), conv2d_round(weight[at], math),
-                           sum);
-            }
-        }
-    return sum;
-}
-
-// One thread owns one element of d_src.
+// One thread owns one element of dst or d_src.
 template <typename T>
 static __global__ void __launch_bounds__(n_threads)
-    data_gradient_kernel(const struct plain_extents e, enum conv2d_math math, const T *d_dst,
-                         const struct aspp_pointers weights, T *d_src, bool accumulate) {
-    int64_t n_elements = (int64_t)e.n * e.h * e.w * e.p_in;
+    plain_kernel(const struct plain_extents e, const struct plain_pass pass, enum conv2d_math math,
+                 const T *source, const struct aspp_pointers weights,
+                 const struct aspp_pointers biases, T *target) {
+    int64_t n_elements = (int64_t)e.n * e.h * e.w * pass.p_target;
     int64_t step = (int64_t)gridDim.x * n_threads;
     for (int64_t i = (int64_t)blockIdx.x * n_threads + threadIdx.x; i < n_elements; i += step) {
-        int c = (int)(i % e.p_in);
-        int64_t pixel = i / e.p_in;
+        int c = (int)(i % pass.p_target);
+        int64_t pixel = i / pass.p_target;
         int x = (int)(pixel % e.w), y = (int)(pixel / e.w % e.h);
-        const T *image = d_dst + pixel / e.w / e.h * e.h * e.w * e.p_dst;
-        float sum = accumulate ? to_float(d_src[i]) : 0.0f;
-        for (int r = 0; r < e.n_rates && c < e.c_in; r++)
-            sum += branch_gradient(e, math, image, weights.of[r], r, c, y, x);
-        d_src[i] = from_float<T>(sum);
+        const T *image = source + pixel / e.w / e.h * e.h * e.w * pass.p_source;
+        float sum = pass.accumulate ? to_float(target[i]) : 0.0f;
+        // Of dst, a channel of CONCAT is one branch's alone; of d_dst, a branch has its own
+        // channels.
+        bool is_one = !e.is_sum && !pass.is_data_gradient;
+        int o = pass.is_data_gradient ? c : c % e.c_out;
+        int first = is_one ? c / e.c_out : 0, end = is_one ? first + 1 : e.n_rates;
+        for (int r = first; r < end && c < pass.c_target; r++) {
+            int taps = e.rates[r] > 0 ? 9 : 1;
+            const T *from = image + (pass.is_data_gradient && !e.is_sum ? r * e.c_out : 0);
+            sum += branch_value(e, pass, math, from,
+                                weights.of[r] + (int64_t)o * pass.target_stride * taps, e.rates[r],
+                                y, x);
+            if (e.has_bias && !pass.is_data_gradient)
+                sum += biases.of[r][o];
+        }
+        target[i] = from_float<T>(sum);
     }
 }
 
@@ -128,38 +105,21 @@ static struct aspp_pointers pointers_of(const struct adele_aspp_desc *desc,
     return out;
 }
 
-template <typename T>
-static adele_status run_forward(const struct cuda_context *context,
-                                const struct adele_aspp_desc *desc, enum conv2d_math math,
-                                const struct adele_aspp_args *args) {
+adele_status aspp_plain_run(const struct cuda_context *context, const struct adele_aspp_desc *desc,
+                            bool is_data_gradient, enum conv2d_math math,
+                            const struct adele_aspp_args *args) {
     struct plain_extents e = extents_of(desc);
-    return LAUNCH(context, forward_kernel<T>,
-                  strided_grid((int64_t)e.n * e.h * e.w * e.p_dst, n_threads), n_threads, 0, e,
-                  math, (const T *)args->src, pointers_of(desc, args->weights),
-                  pointers_of(desc, args->biases), (T *)args->dst);
-}
-
-adele_status aspp_plain_forward(const struct cuda_context *context,
-                                const struct adele_aspp_desc *desc, enum conv2d_math math,
-                                const struct adele_aspp_args *args) {
-    return WITH_STORAGE(context, run_forward, context, desc, math, args);
-}
-
-template <typename T>
-static adele_status run_data_gradient(const struct cuda_context *context,
-                                      const struct adele_aspp_desc *desc, enum conv2d_math math,
-                                      const struct adele_aspp_args *args) {
-    struct plain_extents e = extents_of(desc);
-    return LAUNCH(context, data_gradient_kernel<T>,
-                  strided_grid((int64_t)e.n * e.h * e.w * e.p_in, n_threads), n_threads, 0, e, math,
-                  (const T *)args->d_dst, pointers_of(desc, args->weights), (T *)args->d_src,
-                  args->accumulate_d_src);
-}
-
-adele_status aspp_plain_data_gradient(const struct cuda_context *context,
-                                      const struct adele_aspp_desc *desc, enum conv2d_math math,
-                                      const struct adele_aspp_args *args) {
-    return WITH_STORAGE(context, run_data_gradient, context, desc, math, args);
+    struct plain_pass pass = {false, e.c_in, e.p_in, e.c_dst, e.p_dst, 1, e.c_in, false};
+    if (is_data_gradient)
+        pass = {true, e.c_out, e.p_dst, e.c_in, e.p_in, e.c_in, 1, args->accumulate_d_src};
+    const void *source = is_data_gradient ? args->d_dst : args->src;
+    void *target = is_data_gradient ? args->d_src : args->dst;
+    return WITH_STORAGE(context, T,
+                        LAUNCH(context, plain_kernel<T>,
+                               strided_grid((int64_t)e.n * e.h * e.w * pass.p_target, n_threads),
+                               n_threads, 0, e, pass, math, (const T *)source,
+                               pointers_of(desc, args->weights), pointers_of(desc, args->biases),
+                               (T *)target));
 }
 
 } // namespace adele_cuda

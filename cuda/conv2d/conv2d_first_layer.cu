@@ -181,10 +181,9 @@ static adele_status launch(const struct cuda_context *context, const struct conv
     int n_target = gather->n * gather->h_target * gather->w_target;
     int64_t n_items = (int64_t)ceil_div(n_target, n_pixels) * (gather->p_target / 8);
     const int of_block = n_threads * n_rounds;
-    return LAUNCH(context, (first_layer_kernel<T, channels>),
-                  (int)((n_items + of_block - 1) / of_block), n_threads, weight_bytes(gather),
-                  *gather, math, (const T *)product->source, (const float *)product->weights,
-                  product->bias, (T *)product->target, n_target);
+    return LAUNCH(context, (first_layer_kernel<T, channels>), blocks_for(n_items, of_block),
+                  n_threads, weight_bytes(gather), *gather, math, (const T *)product->source,
+                  (const float *)product->weights, product->bias, (T *)product->target, n_target);
 }
 
 template <typename T>
@@ -206,7 +205,7 @@ static adele_status launch_channels(const struct cuda_context *context,
 adele_status conv2d_first_layer_run(const struct cuda_context *context,
                                     const struct conv2d_gather *gather, enum conv2d_math math,
                                     const struct conv2d_product *product) {
-    return WITH_STORAGE(context, launch_channels, context, gather, math, product);
+    return WITH_STORAGE(context, T, launch_channels<T>(context, gather, math, product));
 }
 
 } // namespace adele_cuda

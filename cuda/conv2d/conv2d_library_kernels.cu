@@ -53,24 +53,6 @@ static __global__ void filter_add_kernel(struct conv2d_shape shape, const T *d_f
 }
 
 template <typename T>
-static adele_status run_bias(const struct conv2d *self, const float *bias, void *dst) {
-    const struct conv2d_shape *shape = &self->shape;
-    int64_t n_vectors = (int64_t)shape->n * shape->h_out * shape->w_out * (shape->p_out / 8);
-    return LAUNCH(context_of(self->base.op.device), bias_add_kernel<T>,
-                  strided_grid(n_vectors, block_threads), block_threads, 0, n_vectors, shape->c_out,
-                  shape->p_out, bias, (T *)dst);
-}
-
-template <typename T>
-static adele_status run_tensor(const struct conv2d *self, const void *from, void *to) {
-    const struct conv2d_shape *shape = &self->shape;
-    int64_t n_vectors = (int64_t)shape->n * shape->h_in * shape->w_in * (shape->p_in / 8);
-    return LAUNCH(context_of(self->base.op.device), tensor_add_kernel<T>,
-                  strided_grid(n_vectors, block_threads), block_threads, 0, n_vectors,
-                  (const T *)from, (T *)to);
-}
-
-template <typename T>
 static adele_status run_filter(const struct conv2d *self, const void *d_filter, float *d_weight) {
     const struct conv2d_shape *shape = &self->shape;
     int64_t n_weights = (int64_t)shape->c_out * shape->kernel * shape->kernel * shape->c_in;
@@ -101,15 +83,26 @@ adele_status conv2d_filter_add(const struct conv2d *self, const void *d_filter, 
                                float *d_weight) {
     if (is_float)
         return run_filter<float>(self, d_filter, d_weight);
-    return WITH_STORAGE(context_of(self->base.op.device), run_filter, self, d_filter, d_weight);
+    return WITH_STORAGE(context_of(self->base.op.device), T,
+                        run_filter<T>(self, d_filter, d_weight));
 }
 
 adele_status conv2d_bias_add(const struct conv2d *self, const float *bias, void *dst) {
-    return WITH_STORAGE(context_of(self->base.op.device), run_bias, self, bias, dst);
+    const struct conv2d_shape *shape = &self->shape;
+    int64_t n_vectors = (int64_t)shape->n * shape->h_out * shape->w_out * (shape->p_out / 8);
+    return WITH_STORAGE(context_of(self->base.op.device), T,
+                        LAUNCH(context_of(self->base.op.device), bias_add_kernel<T>,
+                               strided_grid(n_vectors, block_threads), block_threads, 0, n_vectors,
+                               shape->c_out, shape->p_out, bias, (T *)dst));
 }
 
 adele_status conv2d_d_src_add(const struct conv2d *self, const void *from, void *d_src) {
-    return WITH_STORAGE(context_of(self->base.op.device), run_tensor, self, from, d_src);
+    const struct conv2d_shape *shape = &self->shape;
+    int64_t n_vectors = (int64_t)shape->n * shape->h_in * shape->w_in * (shape->p_in / 8);
+    return WITH_STORAGE(context_of(self->base.op.device), T,
+                        LAUNCH(context_of(self->base.op.device), tensor_add_kernel<T>,
+                               strided_grid(n_vectors, block_threads), block_threads, 0, n_vectors,
+                               (const T *)from, (T *)d_src));
 }
 
 } // namespace adele_cuda

@@ -41,19 +41,14 @@ static __global__ void pack_kernel(const struct conv2d_packing packing, enum con
                      (int)blockIdx.y * CONV2D_PACK_CHANNELS, weight, (float *)shared, packed);
 }
 
-template <typename T>
-static adele_status launch_pack(const struct cuda_context *context,
-                                const struct conv2d_packing *packing, enum conv2d_math math,
-                                const float *weight, void *packed) {
-    dim3 grid((unsigned)ceil_div(packing->n_rows, conv2d_pack_rows(packing->n_taps)),
-              (unsigned)ceil_div(packing->p_source, CONV2D_PACK_CHANNELS));
-    return LAUNCH(context, pack_kernel<T>, grid, CONV2D_PACK_THREADS,
-                  conv2d_pack_shared_bytes(packing->n_taps), *packing, math, weight, (T *)packed);
-}
-
 adele_status conv2d_pack(const struct cuda_context *context, const struct conv2d_packing *packing,
                          enum conv2d_math math, const float *weight, void *packed) {
-    return WITH_STORAGE(context, launch_pack, context, packing, math, weight, packed);
+    dim3 grid((unsigned)ceil_div(packing->n_rows, conv2d_pack_rows(packing->n_taps)),
+              (unsigned)ceil_div(packing->p_source, CONV2D_PACK_CHANNELS));
+    return WITH_STORAGE(context, T,
+                        LAUNCH(context, pack_kernel<T>, grid, CONV2D_PACK_THREADS,
+                               conv2d_pack_shared_bytes(packing->n_taps), *packing, math, weight,
+                               (T *)packed));
 }
 
 } // namespace adele_cuda

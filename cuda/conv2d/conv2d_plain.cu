@@ -81,7 +81,7 @@ static adele_status choose(const struct conv2d_gather *gather, struct conv2d_lau
 
 adele_status conv2d_plain_choose(const struct cuda_context *context,
                                  const struct conv2d_gather *gather, struct conv2d_launch *out) {
-    return WITH_STORAGE(context, choose, gather, out);
+    return WITH_STORAGE(context, T, choose<T>(gather, out));
 }
 
 } // namespace adele_cuda

@@ -147,8 +147,8 @@ static adele_status add_splits(const struct weight_gradient_call *call) {
     const struct weight_gradient_sink *sink = &call->sink;
     int n_groups = sink->n_splits >= 16 ? 8 : 1, n_owned = block_threads / n_groups;
     int64_t n_weights = (int64_t)sink->c_out * sink->n_columns;
-    return LAUNCH(call->context, add_weight_gradient_splits_kernel,
-                  (int)((n_weights + n_owned - 1) / n_owned), block_threads, 0, *sink, n_groups);
+    return LAUNCH(call->context, add_weight_gradient_splits_kernel, blocks_for(n_weights, n_owned),
+                  block_threads, 0, *sink, n_groups);
 }
 
 // ---- bias ---------------------------------------------------------------------------------------
@@ -207,15 +207,6 @@ static __global__ void add_bias_gradient_kernel(int c_out, int p_out, int n_rang
     d_bias[channel] += sum;
 }
 
-template <typename T>
-static adele_status launch_bias(const struct cuda_context *context,
-                                const struct conv2d_shape *shape, bool rounds, const void *d_dst,
-                                float *partial) {
-    dim3 grid(bias_ranges(shape), ceil_div(shape->p_out, bias_channels));
-    return LAUNCH(context, bias_gradient_kernel<T>, grid, block_threads, 0, pixels_of(shape),
-                  shape->p_out, (const T *)d_dst, rounds, partial);
-}
-
 size_t bias_gradient_workspace(const struct conv2d_shape *shape) {
     return (size_t)bias_ranges(shape) * (size_t)shape->p_out * sizeof(float);
 }
@@ -224,7 +215,11 @@ adele_status bias_gradient_run(const struct cuda_context *context, const struct 
                                enum conv2d_math math, const void *d_dst, float *d_bias,
                                void *workspace) {
     float *partial = (float *)workspace;
-    TRY(WITH_STORAGE(context, launch_bias, context, shape, math == CONV2D_BF16, d_dst, partial));
+    bool rounds = math == CONV2D_BF16;
+    dim3 grid(bias_ranges(shape), ceil_div(shape->p_out, bias_channels));
+    TRY(WITH_STORAGE(context, T,
+                     LAUNCH(context, bias_gradient_kernel<T>, grid, block_threads, 0,
+                            pixels_of(shape), shape->p_out, (const T *)d_dst, rounds, partial)));
     return LAUNCH(context, add_bias_gradient_kernel, ceil_div(shape->c_out, 64), 64, 0,
                   shape->c_out, shape->p_out, bias_ranges(shape), (const float *)partial, d_bias);
 }

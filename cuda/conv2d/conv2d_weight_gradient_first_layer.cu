@@ -182,16 +182,14 @@ static __global__ void __launch_bounds__(block_threads, 2)
                  tiles[i]);
 }
 
-template <typename T> static adele_status run(const struct weight_gradient_call *call) {
+adele_status weight_gradient_first_layer(const struct weight_gradient_call *call) {
     dim3 grid(ceil_div(call->sink.n_columns, tile_columns), ceil_div(call->sink.c_out, tile_rows),
               call->sink.n_splits);
-    return LAUNCH(call->context, weight_gradient_first_layer_kernel<T>, grid, block_threads,
-                  2 * stage_floats * sizeof(float), call->plan->shape, call->sink,
-                  (const T *)call->src, (const T *)call->d_dst, rounds_operands(call));
-}
-
-adele_status weight_gradient_first_layer(const struct weight_gradient_call *call) {
-    return WITH_STORAGE(call->context, run, call);
+    return WITH_STORAGE(call->context, T,
+                        LAUNCH(call->context, weight_gradient_first_layer_kernel<T>, grid,
+                               block_threads, 2 * stage_floats * sizeof(float), call->plan->shape,
+                               call->sink, (const T *)call->src, (const T *)call->d_dst,
+                               rounds_operands(call)));
 }
 
 } // namespace adele_cuda

@@ -64,28 +64,22 @@ static __global__ void bias_gradient_plain_kernel(struct conv2d_shape shape, con
     d_bias[o] += sum;
 }
 
-template <typename T> static adele_status run(const struct weight_gradient_call *call) {
+adele_status weight_gradient_plain(const struct weight_gradient_call *call) {
     const struct conv2d_shape *shape = &call->plan->shape;
     int64_t n_weights = (int64_t)shape->c_out * shape->c_in * shape->kernel * shape->kernel;
-    return LAUNCH(call->context, weight_gradient_plain_kernel<T>,
-                  (int)((n_weights + block_threads - 1) / block_threads), block_threads, 0, *shape,
-                  (const T *)call->src, (const T *)call->d_dst, call->sink.d_weight,
-                  call->plan->math);
-}
-
-template <typename T>
-static adele_status run_bias(const struct weight_gradient_call *call, float *d_bias) {
-    return LAUNCH(call->context, bias_gradient_plain_kernel<T>,
-                  ceil_div(call->plan->shape.c_out, block_threads), block_threads, 0,
-                  call->plan->shape, (const T *)call->d_dst, d_bias, rounds_operands(call));
-}
-
-adele_status weight_gradient_plain(const struct weight_gradient_call *call) {
-    return WITH_STORAGE(call->context, run, call);
+    return WITH_STORAGE(call->context, T,
+                        LAUNCH(call->context, weight_gradient_plain_kernel<T>,
+                               blocks_for(n_weights, block_threads), block_threads, 0, *shape,
+                               (const T *)call->src, (const T *)call->d_dst, call->sink.d_weight,
+                               call->plan->math));
 }
 
 adele_status bias_gradient_plain(const struct weight_gradient_call *call, float *d_bias) {
-    return WITH_STORAGE(call->context, run_bias, call, d_bias);
+    return WITH_STORAGE(call->context, T,
+                        LAUNCH(call->context, bias_gradient_plain_kernel<T>,
+                               ceil_div(call->plan->shape.c_out, block_threads), block_threads, 0,
+                               call->plan->shape, (const T *)call->d_dst, d_bias,
+                               rounds_operands(call)));
 }
 
 } // namespace adele_cuda

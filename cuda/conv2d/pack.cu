@@ -129,18 +129,14 @@ adele_status cuda_pack_create(const struct adele_device *device, const struct ad
     return make_tables(self, desc);
 }
 
-template <typename T>
-static adele_status launch_pack(const struct pack *self, const struct adele_pack_args *args) {
-    return LAUNCH(context_of(self->base.op.device), pack_all_kernel<T>, self->n_blocks,
-                  CONV2D_PACK_THREADS, self->shared_bytes, self->jobs, self->blocks, self->math,
-                  args->weights, (unsigned char *)args->packed);
-}
-
 adele_status cuda_pack_forward(struct adele_op *op, const struct adele_pack_args *args) {
     const struct pack *self = (const struct pack *)op;
     if (self->n_blocks == 0)
         return ADELE_OK;
-    return WITH_STORAGE(context_of(op->device), launch_pack, self, args);
+    return WITH_STORAGE(context_of(op->device), T,
+                        LAUNCH(context_of(self->base.op.device), pack_all_kernel<T>, self->n_blocks,
+                               CONV2D_PACK_THREADS, self->shared_bytes, self->jobs, self->blocks,
+                               self->math, args->weights, (unsigned char *)args->packed));
 }
 
 } // namespace adele_cuda

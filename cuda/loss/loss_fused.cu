@@ -457,7 +457,7 @@ adele_status loss_fused_run(const struct cuda_context *context, const struct los
             continue;
         int64_t n_groups =
             (int64_t)task.n * task.rows[k].n_in * task.columns[k].n_in * (task.p / 8);
-        int n_blocks = (int)((n_groups + LOSS_THREADS - 1) / LOSS_THREADS);
+        int n_blocks = blocks_for(n_groups, LOSS_THREADS);
         if (context->storage == ADELE_PRECISION_BF16)
             TRY(LAUNCH(context, fused_combine<bf16>, n_blocks, LOSS_THREADS, 0, task, k));
         else

@@ -241,8 +241,8 @@ static adele_status launch_loss(const struct cuda_context *context, const struct
     int n_blocks = task.n_blocks;
     for (int k = 0; k < task.n_scales; k++) {
         int64_t n_groups = n_pixels * (task.p / 8);
-        TRY(LAUNCH(context, plain_resample<T>, (int)((n_groups + LOSS_THREADS - 1) / LOSS_THREADS),
-                   LOSS_THREADS, 0, task, k));
+        TRY(LAUNCH(context, plain_resample<T>, blocks_for(n_groups, LOSS_THREADS), LOSS_THREADS, 0,
+                   task, k));
     }
     if (task.form != ADELE_LOSS_PLAIN)
         TRY(LAUNCH(context, plain_mask, n_blocks, LOSS_THREADS, 0, task));
@@ -250,14 +250,14 @@ static adele_status launch_loss(const struct cuda_context *context, const struct
     for (int k = 0; k < task.n_scales && task.needs_gradient; k++) {
         int64_t n_groups =
             (int64_t)task.n * task.rows[k].n_in * task.columns[k].n_in * (task.p / 8);
-        TRY(LAUNCH(context, plain_fold<T>, (int)((n_groups + LOSS_THREADS - 1) / LOSS_THREADS),
-                   LOSS_THREADS, 0, task, k));
+        TRY(LAUNCH(context, plain_fold<T>, blocks_for(n_groups, LOSS_THREADS), LOSS_THREADS, 0,
+                   task, k));
     }
     return ADELE_OK;
 }
 
 adele_status loss_plain_run(const struct cuda_context *context, const struct loss_task &task) {
-    return WITH_STORAGE(context, launch_loss, context, task);
+    return WITH_STORAGE(context, T, launch_loss<T>(context, task));
 }
 
 } // namespace adele_cuda

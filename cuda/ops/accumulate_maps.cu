@@ -14,11 +14,6 @@ namespace adele_cuda {
 
 #define N_THREADS 256
 
-struct accumulate_maps_op {
-    struct cuda_op base;
-    struct adele_accumulate_maps_desc desc;
-};
-
 // Parameters of the kernel.
 struct accumulate_maps_task {
     int n, c, p; // p: padded channels
@@ -56,28 +51,14 @@ static __global__ void __launch_bounds__(N_THREADS)
     }
 }
 
-template <typename T>
-static adele_status forward(const struct cuda_context *context,
-                            const struct accumulate_maps_task *task, const void *logits) {
-    int64_t n_pixels = task->n * task->plane;
-    return LAUNCH(context, accumulate_maps_kernel<T>, (int)((n_pixels + N_THREADS - 1) / N_THREADS),
-                  N_THREADS, 0, *task, (const T *)logits);
-}
-
 // ---- the op -------------------------------------------------------------------------------------
 
-adele_status cuda_accumulate_maps_create(const struct adele_device *device,
-                                         const struct adele_accumulate_maps_desc *desc,
-                                         struct adele_op **out) {
-    struct accumulate_maps_op *op = NULL;
-    TRY(op_create(device, ADELE_OP_accumulate_maps, &op, out));
-    op->desc = *desc;
-    return ADELE_OK;
-}
+CREATE_DESC_OP(accumulate_maps)
 
 adele_status cuda_accumulate_maps_forward(struct adele_op *base,
                                           const struct adele_accumulate_maps_args *args) {
-    const struct adele_accumulate_maps_desc *desc = &((struct accumulate_maps_op *)base)->desc;
+    const struct adele_accumulate_maps_desc *desc =
+        desc_of<struct adele_accumulate_maps_desc>(base);
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_accumulate_maps_args(args));
     struct accumulate_maps_task task = {};
@@ -86,7 +67,10 @@ adele_status cuda_accumulate_maps_forward(struct adele_op *base,
     task.sample_ids = args->sample_ids;
     task.maps = args->maps;
     task.beta = args->beta;
-    return WITH_STORAGE(context, forward, context, &task, args->logits);
+    int64_t n_pixels = task.n * task.plane;
+    return WITH_STORAGE(context, T,
+                        LAUNCH(context, accumulate_maps_kernel<T>, blocks_for(n_pixels, N_THREADS),
+                               N_THREADS, 0, task, (const T *)args->logits));
 }
 
 } // namespace adele_cuda

@@ -42,26 +42,25 @@ adele_status cuda_add_create(const struct adele_device *device, const struct ade
     return ADELE_OK;
 }
 
-template <typename T>
-static adele_status launch_add(const struct add *self, const void *a, const void *b, void *to) {
-    return LAUNCH(context_of(self->base.op.device), add_kernel<T>,
-                  strided_grid(self->n_vectors, n_threads), n_threads, 0, self->n_vectors,
-                  (const T *)a, (const T *)b, (T *)to);
+static adele_status launch_add(const struct adele_op *op, const void *a, const void *b, void *to) {
+    const struct cuda_context *context = context_of(op->device);
+    int64_t n_vectors = ((const struct add *)op)->n_vectors;
+    return WITH_STORAGE(context, T,
+                        LAUNCH(context, add_kernel<T>, strided_grid(n_vectors, n_threads),
+                               n_threads, 0, n_vectors, (const T *)a, (const T *)b, (T *)to));
 }
 
 adele_status cuda_add_forward(struct adele_op *op, const struct adele_add_args *args) {
-    return WITH_STORAGE(context_of(op->device), launch_add, (const struct add *)op, args->src0,
-                        args->src1, args->dst);
+    return launch_add(op, args->src0, args->src1, args->dst);
 }
 
 adele_status cuda_add_backward(struct adele_op *op, const struct adele_add_args *args) {
-    const struct add *self = (const struct add *)op;
     if (args->d_src0 != NULL)
-        TRY(WITH_STORAGE(context_of(op->device), launch_add, self, args->d_dst,
-                         args->accumulate_d_src0 ? args->d_src0 : NULL, args->d_src0));
+        TRY(launch_add(op, args->d_dst, args->accumulate_d_src0 ? args->d_src0 : NULL,
+                       args->d_src0));
     if (args->d_src1 != NULL)
-        TRY(WITH_STORAGE(context_of(op->device), launch_add, self, args->d_dst,
-                         args->accumulate_d_src1 ? args->d_src1 : NULL, args->d_src1));
+        TRY(launch_add(op, args->d_dst, args->accumulate_d_src1 ? args->d_src1 : NULL,
+                       args->d_src1));
     return ADELE_OK;
 }
 

@@ -15,11 +15,6 @@ namespace adele_cuda {
 #define BINS_PER_THREAD (N_BINS / N_THREADS)
 #define MAX_PARTS       64 // blocks that share a plane
 
-struct area_decision_op {
-    struct cuda_op base;
-    struct adele_area_decision_desc desc;
-};
-
 // Parameters of all kernels.
 struct area_task {
     struct adele_area_decision_args args;
@@ -133,7 +128,7 @@ static size_t cleared_bytes(const struct adele_area_decision_desc *desc) {
 adele_status cuda_area_decision_create(const struct adele_device *device,
                                        const struct adele_area_decision_desc *desc,
                                        struct adele_op **out) {
-    struct area_decision_op *op = NULL;
+    struct desc_op<struct adele_area_decision_desc> *op = NULL;
     TRY(op_create(device, ADELE_OP_area_decision, &op, out));
     op->desc = *desc;
     op->base.op.workspace_bytes = cleared_bytes(desc) + (size_t)desc->n * desc->c * sizeof(double);
@@ -142,7 +137,7 @@ adele_status cuda_area_decision_create(const struct adele_device *device,
 
 adele_status cuda_area_decision_forward(struct adele_op *base,
                                         const struct adele_area_decision_args *args) {
-    const struct adele_area_decision_desc *desc = &((struct area_decision_op *)base)->desc;
+    const struct adele_area_decision_desc *desc = desc_of<struct adele_area_decision_desc>(base);
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_area_decision_args(args));
     int n_planes = desc->n * desc->c;
@@ -160,8 +155,7 @@ adele_status cuda_area_decision_forward(struct adele_op *base,
     if (!task.is_argmax)
         TRY(LAUNCH(context, area_histogram, planes, N_THREADS, 0, task));
     TRY(LAUNCH(context, area_thresholds, n_planes, N_THREADS, 0, task));
-    return LAUNCH(context, area_decide, (int)((n_pixels + N_THREADS - 1) / N_THREADS), N_THREADS, 0,
-                  task);
+    return LAUNCH(context, area_decide, blocks_for(n_pixels, N_THREADS), N_THREADS, 0, task);
 }
 
 } // namespace adele_cuda

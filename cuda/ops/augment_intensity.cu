@@ -19,11 +19,6 @@ namespace adele_cuda {
 #define N_THREADS 256
 #define CHUNK     4096 // 16 values a thread, so that adding up the threads' sums costs little
 
-struct augment_intensity_op {
-    struct cuda_op base;
-    struct adele_augment_intensity_desc desc;
-};
-
 struct intensity_plane {
     struct intensity_change change;
     struct intensity_tone tone;
@@ -240,7 +235,7 @@ static size_t count_planes(const struct adele_augment_intensity_desc *desc) {
 adele_status cuda_augment_intensity_create(const struct adele_device *device,
                                            const struct adele_augment_intensity_desc *desc,
                                            struct adele_op **out) {
-    struct augment_intensity_op *op = NULL;
+    struct desc_op<struct adele_augment_intensity_desc> *op = NULL;
     TRY(op_create(device, ADELE_OP_augment_intensity, &op, out));
     op->desc = *desc;
     size_t of_plane = sizeof(struct intensity_plane) +
@@ -285,8 +280,8 @@ adele_status cuda_augment_intensity_forward(struct adele_op *base,
                                             const struct adele_augment_intensity_args *args) {
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_augment_intensity_args(args));
-    return WITH_STORAGE(context, forward, context, &((struct augment_intensity_op *)base)->desc,
-                        args);
+    return WITH_STORAGE(
+        context, T, forward<T>(context, desc_of<struct adele_augment_intensity_desc>(base), args));
 }
 
 } // namespace adele_cuda

@@ -190,12 +190,13 @@ static adele_status backward(const struct batch_norm *self,
 
 adele_status cuda_batch_norm_forward(struct adele_op *op,
                                      const struct adele_batch_norm_args *args) {
-    return WITH_STORAGE(context_of(op->device), forward, (const struct batch_norm *)op, args);
+    return WITH_STORAGE(context_of(op->device), T, forward<T>((const struct batch_norm *)op, args));
 }
 
 adele_status cuda_batch_norm_backward(struct adele_op *op,
                                       const struct adele_batch_norm_args *args) {
-    return WITH_STORAGE(context_of(op->device), backward, (const struct batch_norm *)op, args);
+    return WITH_STORAGE(context_of(op->device), T,
+                        backward<T>((const struct batch_norm *)op, args));
 }
 
 } // namespace adele_cuda

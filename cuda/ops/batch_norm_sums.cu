@@ -226,30 +226,16 @@ size_t batch_norm_sums_workspace(const struct division *sums) {
     return ((size_t)sums->n_parts + 1) * 3 * (size_t)sums->p * sizeof(float);
 }
 
-template <typename T>
-static adele_status sum_statistics(const struct cuda_context *context, const struct division *sums,
-                                   const struct adele_batch_norm_args *args) {
-    return LAUNCH(context, partial_statistics<T>, grid_of(sums), BLOCK, 0, *sums,
-                  (const T *)args->src, (float *)args->workspace);
-}
-
 adele_status batch_norm_statistics(const struct cuda_context *context, const struct division *sums,
                                    struct channel_rule rule,
                                    const struct adele_batch_norm_args *args) {
     if (!rule.use_batch_statistics)
         return LAUNCH(context, take_running, ceil_div(rule.c, 128), 128, 0, rule, *args);
-    TRY(WITH_STORAGE(context, sum_statistics, context, sums, args));
+    TRY(WITH_STORAGE(context, T,
+                     LAUNCH(context, partial_statistics<T>, grid_of(sums), BLOCK, 0, *sums,
+                            (const T *)args->src, (float *)args->workspace)));
     return LAUNCH(context, combine_statistics, sums->p / 8, COMBINE, 0, *sums, rule,
                   (const float *)args->workspace, *args);
-}
-
-template <typename T>
-static adele_status sum_gradients(const struct cuda_context *context, const struct division *sums,
-                                  struct channel_rule rule, const void *dst, const void *d_dst,
-                                  const struct adele_batch_norm_args *args) {
-    return LAUNCH(context, partial_gradients<T>, grid_of(sums), BLOCK, 0, *sums, rule.c,
-                  (const T *)args->src, (const T *)dst, (const T *)d_dst, args->saved_mean,
-                  (float *)args->workspace);
 }
 
 adele_status batch_norm_gradients(const struct cuda_context *context, const struct division *sums,
@@ -259,7 +245,10 @@ adele_status batch_norm_gradients(const struct cuda_context *context, const stru
     float *partial = (float *)args->workspace;
     float *behind = partial + (int64_t)sums->n_parts * 3 * sums->p;
     *coefficients = behind;
-    TRY(WITH_STORAGE(context, sum_gradients, context, sums, rule, dst, d_dst, args));
+    TRY(WITH_STORAGE(context, T,
+                     LAUNCH(context, partial_gradients<T>, grid_of(sums), BLOCK, 0, *sums, rule.c,
+                            (const T *)args->src, (const T *)dst, (const T *)d_dst,
+                            args->saved_mean, (float *)args->workspace)));
     return LAUNCH(context, combine_gradients, sums->p / 8, COMBINE, 0, *sums, rule, partial, behind,
                   *args);
 }

@@ -133,11 +133,11 @@ static adele_status backward(const struct concat *self, const struct adele_conca
 }
 
 adele_status cuda_concat_forward(struct adele_op *op, const struct adele_concat_args *args) {
-    return WITH_STORAGE(context_of(op->device), forward, (const struct concat *)op, args);
+    return WITH_STORAGE(context_of(op->device), T, forward<T>((const struct concat *)op, args));
 }
 
 adele_status cuda_concat_backward(struct adele_op *op, const struct adele_concat_args *args) {
-    return WITH_STORAGE(context_of(op->device), backward, (const struct concat *)op, args);
+    return WITH_STORAGE(context_of(op->device), T, backward<T>((const struct concat *)op, args));
 }
 
 } // namespace adele_cuda

@@ -20,11 +20,6 @@ namespace adele_cuda {
 
 #define N_THREADS 512
 
-struct correct_op {
-    struct cuda_op base;
-    struct adele_correct_desc desc;
-};
-
 // A set of labels.
 struct label_set {
     uint32_t words[8];
@@ -160,16 +155,10 @@ static __global__ void __launch_bounds__(N_THREADS) correct_kernel(struct correc
 
 // ---- the op -------------------------------------------------------------------------------------
 
-adele_status cuda_correct_create(const struct adele_device *device,
-                                 const struct adele_correct_desc *desc, struct adele_op **out) {
-    struct correct_op *op = NULL;
-    TRY(op_create(device, ADELE_OP_correct, &op, out));
-    op->desc = *desc;
-    return ADELE_OK;
-}
+CREATE_DESC_OP(correct)
 
 adele_status cuda_correct_forward(struct adele_op *base, const struct adele_correct_args *args) {
-    const struct adele_correct_desc *desc = &((struct correct_op *)base)->desc;
+    const struct adele_correct_desc *desc = desc_of<struct adele_correct_desc>(base);
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_correct_args(args));
     struct correct_task task = {};

@@ -12,11 +12,6 @@ namespace adele_cuda {
 #define MAX_BLOCKS 1024 // each ends with up to 768 global additions
 #define TABLE      (ADELE_COUNT_KINDS * 256)
 
-struct count_op {
-    struct cuda_op base;
-    struct adele_count_desc desc;
-};
-
 // A thread owns every (gridDim.x N_THREADS)-th pixel. A block adds to a table of its own in shared
 // memory first, because most pixels are background and would queue at one global address.
 static __global__ void __launch_bounds__(N_THREADS)
@@ -43,16 +38,10 @@ static __global__ void __launch_bounds__(N_THREADS)
             atomicAdd(&counts[i], (unsigned long long)table[i]);
 }
 
-adele_status cuda_count_create(const struct adele_device *device,
-                               const struct adele_count_desc *desc, struct adele_op **out) {
-    struct count_op *op = NULL;
-    TRY(op_create(device, ADELE_OP_count, &op, out));
-    op->desc = *desc;
-    return ADELE_OK;
-}
+CREATE_DESC_OP(count)
 
 adele_status cuda_count_forward(struct adele_op *base, const struct adele_count_args *args) {
-    const struct adele_count_desc *desc = &((struct count_op *)base)->desc;
+    const struct adele_count_desc *desc = desc_of<struct adele_count_desc>(base);
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_count_args(args));
     int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;

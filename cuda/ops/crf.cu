@@ -281,13 +281,10 @@ adele_status cuda_crf_create(const struct adele_device *device, const struct ade
     return ADELE_OK;
 }
 
-static int blocks_for(int64_t n) {
-    return (int)((n + N_THREADS - 1) / N_THREADS);
-}
-
 static adele_status build(const struct cuda_context *context, const struct crf_task *task) {
-    int entries = blocks_for(task->n_entries), pixels = blocks_for(task->n_pixels);
-    TRY(LAUNCH(context, clear_slots, blocks_for(task->n_slots), N_THREADS, 0, *task));
+    int entries = blocks_for(task->n_entries, N_THREADS),
+        pixels = blocks_for(task->n_pixels, N_THREADS);
+    TRY(LAUNCH(context, clear_slots, blocks_for(task->n_slots, N_THREADS), N_THREADS, 0, *task));
     TRY(LAUNCH(context, embed, pixels, N_THREADS, 0, *task));
     TRY(LAUNCH(context, insert, entries, N_THREADS, 0, *task));
     TRY(LAUNCH(context, name_corner, entries, N_THREADS, 0, *task));
@@ -297,7 +294,7 @@ static adele_status build(const struct cuda_context *context, const struct crf_t
 // *out: the blurred values of src's corners, one of the two arrays.
 static adele_status filter(const struct cuda_context *context, const struct crf_task *task,
                            const float *src, float *const values[2], const float **out) {
-    int entries = blocks_for(task->n_entries);
+    int entries = blocks_for(task->n_entries, N_THREADS);
     TRY(LAUNCH(context, clear_sums, entries, N_THREADS, 0, *task));
     TRY(LAUNCH(context, split, entries, N_THREADS, 0, *task, src));
     TRY(LAUNCH(context, read_sums, entries, N_THREADS, 0, *task, values[0]));
@@ -310,7 +307,7 @@ static adele_status filter(const struct cuda_context *context, const struct crf_
 
 static adele_status infer(const struct cuda_context *context, const struct crf_task *task,
                           int iterations, float *const values[2], float *dst) {
-    int pixels = blocks_for(task->n_pixels);
+    int pixels = blocks_for(task->n_pixels, N_THREADS);
     const float *none = NULL, *message = NULL;
     TRY(build(context, task));
     TRY(filter(context, task, none, values, &message));

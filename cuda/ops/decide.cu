@@ -16,11 +16,6 @@ namespace adele_cuda {
 
 #define N_THREADS 256
 
-struct decide_op {
-    struct cuda_op base;
-    struct adele_decide_desc desc;
-};
-
 // Parameters of the kernel.
 struct decide_task {
     struct adele_decide_args args;
@@ -83,16 +78,10 @@ static __global__ void __launch_bounds__(N_THREADS) decide_kernel(struct decide_
 
 // ---- the op -------------------------------------------------------------------------------------
 
-adele_status cuda_decide_create(const struct adele_device *device,
-                                const struct adele_decide_desc *desc, struct adele_op **out) {
-    struct decide_op *op = NULL;
-    TRY(op_create(device, ADELE_OP_decide, &op, out));
-    op->desc = *desc;
-    return ADELE_OK;
-}
+CREATE_DESC_OP(decide)
 
 adele_status cuda_decide_forward(struct adele_op *base, const struct adele_decide_args *args) {
-    const struct adele_decide_desc *desc = &((struct decide_op *)base)->desc;
+    const struct adele_decide_desc *desc = desc_of<struct adele_decide_desc>(base);
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_decide_args(args));
     struct decide_task task = {};
@@ -102,8 +91,8 @@ adele_status cuda_decide_forward(struct adele_op *base, const struct adele_decid
     task.plane = (int64_t)desc->h * desc->w;
     task.is_softmax = desc->mode == ADELE_ENSEMBLE_LOGITS;
     task.scale = task.is_softmax ? (float)(1.0 / desc->temperature) : 1.0f;
-    return LAUNCH(context, decide_kernel, (int)((task.n * task.plane + N_THREADS - 1) / N_THREADS),
-                  N_THREADS, 0, task);
+    return LAUNCH(context, decide_kernel, blocks_for(task.n * task.plane, N_THREADS), N_THREADS, 0,
+                  task);
 }
 
 } // namespace adele_cuda

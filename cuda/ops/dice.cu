@@ -293,7 +293,7 @@ adele_status cuda_dice_create(const struct adele_device *device, const struct ad
     op->task.c = desc->c, op->task.p = padded_channels(desc->c);
     op->task.per_image = desc->per_image;
     op->task.weight = desc->weight;
-    op->task.n_blocks = (int)((n_pixels + DICE_THREADS - 1) / DICE_THREADS);
+    op->task.n_blocks = blocks_for(n_pixels, DICE_THREADS);
     plan_workspace(op);
     TRY(resample_axis_create(&op->base, desc->h_logits, desc->h, &op->task.rows));
     return resample_axis_create(&op->base, desc->w_logits, desc->w, &op->task.columns);
@@ -308,10 +308,9 @@ static adele_status launch_dice(const struct cuda_context *context, const struct
     TRY(LAUNCH(context, dice_finish, 1, DICE_THREADS, 0, task));
     if (task.args.d_logits == NULL)
         return ADELE_OK;
-    TRY(LAUNCH(context, dice_inner<T>, (int)((n_pixels + DICE_THREADS - 1) / DICE_THREADS),
-               DICE_THREADS, 0, task));
-    return LAUNCH(context, dice_gradient<T>, (int)((n_groups + DICE_THREADS - 1) / DICE_THREADS),
-                  DICE_THREADS, 0, task);
+    TRY(LAUNCH(context, dice_inner<T>, blocks_for(n_pixels, DICE_THREADS), DICE_THREADS, 0, task));
+    return LAUNCH(context, dice_gradient<T>, blocks_for(n_groups, DICE_THREADS), DICE_THREADS, 0,
+                  task);
 }
 
 adele_status cuda_dice_forward(struct adele_op *base, const struct adele_dice_args *args) {
@@ -327,7 +326,7 @@ adele_status cuda_dice_forward(struct adele_op *base, const struct adele_dice_ar
     task.factors = (struct dice_factors *)(workspace + op->at_factors);
     task.log_sum = (float *)(workspace + op->at_log_sum);
     task.inner = (float *)(workspace + op->at_inner);
-    return WITH_STORAGE(context, launch_dice, context, task);
+    return WITH_STORAGE(context, T, launch_dice<T>(context, task));
 }
 
 } // namespace adele_cuda

@@ -9,11 +9,6 @@ namespace adele_cuda {
 
 static const int n_threads = 256;
 
-struct dropout {
-    struct cuda_op base;
-    struct adele_dropout_desc desc;
-};
-
 struct dropout_task {
     int64_t n_vectors;   // of the tensor
     int64_t n_pixels;    // of an image
@@ -58,19 +53,12 @@ static __global__ void dropout_kernel(struct dropout_task task, const T *from, T
     }
 }
 
-adele_status cuda_dropout_create(const struct adele_device *device,
-                                 const struct adele_dropout_desc *desc, struct adele_op **out) {
-    struct dropout *self = NULL;
-    TRY(op_create(device, ADELE_OP_dropout, &self, out));
-    self->desc = *desc;
-    return ADELE_OK;
-}
+CREATE_DESC_OP(dropout)
 
-template <typename T>
-static adele_status launch_dropout(const struct dropout *self,
-                                   const struct adele_dropout_args *args, const void *from,
-                                   void *to, bool accumulates) {
-    const struct adele_dropout_desc *desc = &self->desc;
+static adele_status launch_dropout(const struct adele_op *op, const struct adele_dropout_args *args,
+                                   const void *from, void *to, bool accumulates) {
+    const struct adele_dropout_desc *desc = desc_of<struct adele_dropout_desc>(op);
+    const struct cuda_context *context = context_of(op->device);
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     struct dropout_task task = {};
     task.n_vectors = tensor_elements(shape) / 8;
@@ -87,19 +75,17 @@ static adele_status launch_dropout(const struct dropout *self,
     task.key[1] = (uint32_t)(desc->seed >> 32);
     task.factor = task.is_drawn ? (float)(1.0 / (1.0 - desc->rate)) : 1.0f;
     task.sample_ids = args->sample_ids;
-    return LAUNCH(context_of(self->base.op.device), dropout_kernel<T>,
-                  strided_grid(task.n_vectors, n_threads), n_threads, 0, task, (const T *)from,
-                  (T *)to);
+    return WITH_STORAGE(context, T,
+                        LAUNCH(context, dropout_kernel<T>, strided_grid(task.n_vectors, n_threads),
+                               n_threads, 0, task, (const T *)from, (T *)to));
 }
 
 adele_status cuda_dropout_forward(struct adele_op *op, const struct adele_dropout_args *args) {
-    return WITH_STORAGE(context_of(op->device), launch_dropout, (const struct dropout *)op, args,
-                        args->src, args->dst, false);
+    return launch_dropout(op, args, args->src, args->dst, false);
 }
 
 adele_status cuda_dropout_backward(struct adele_op *op, const struct adele_dropout_args *args) {
-    return WITH_STORAGE(context_of(op->device), launch_dropout, (const struct dropout *)op, args,
-                        args->d_dst, args->d_src, args->accumulate_d_src);
+    return launch_dropout(op, args, args->d_dst, args->d_src, args->accumulate_d_src);
 }
 
 } // namespace adele_cuda

@@ -91,14 +91,6 @@ static __global__ void __launch_bounds__(N_THREADS)
     }
 }
 
-template <typename T>
-static adele_status forward(const struct cuda_context *context, const struct ensemble_task *task,
-                            const void *logits) {
-    int64_t n_pixels = (int64_t)task->n * task->h * task->w;
-    return LAUNCH(context, ensemble_kernel<T>, (int)((n_pixels + N_THREADS - 1) / N_THREADS),
-                  N_THREADS, 0, *task, (const T *)logits);
-}
-
 // ---- the op -------------------------------------------------------------------------------------
 
 static adele_status check_desc(const struct adele_ensemble_desc *desc) {
@@ -132,7 +124,10 @@ adele_status cuda_ensemble_forward(struct adele_op *base, const struct adele_ens
     task.rows = op->taps;
     task.columns = op->taps + desc->h;
     task.accumulator = args->accumulator;
-    return WITH_STORAGE(context, forward, context, &task, args->logits);
+    int64_t n_pixels = (int64_t)task.n * task.h * task.w;
+    return WITH_STORAGE(context, T,
+                        LAUNCH(context, ensemble_kernel<T>, blocks_for(n_pixels, N_THREADS),
+                               N_THREADS, 0, task, (const T *)args->logits));
 }
 
 } // namespace adele_cuda

@@ -85,31 +85,24 @@ adele_status cuda_global_pool_create(const struct adele_device *device,
     return ADELE_OK;
 }
 
-template <typename T>
-static adele_status run_forward(const struct global_pool *self,
-                                const struct adele_global_pool_args *args) {
-    dim3 grid((unsigned)self->n, (unsigned)ceil_div(self->p / 8, tile_groups));
-    return LAUNCH(context_of(self->base.op.device), forward_kernel<T>, grid, n_threads, 0, self->p,
-                  self->n_pixels, (const T *)args->src, (T *)args->dst);
-}
-
 adele_status cuda_global_pool_forward(struct adele_op *op,
                                       const struct adele_global_pool_args *args) {
-    return WITH_STORAGE(context_of(op->device), run_forward, (const struct global_pool *)op, args);
-}
-
-template <typename T>
-static adele_status run_backward(const struct global_pool *self,
-                                 const struct adele_global_pool_args *args) {
-    int64_t n_vectors = (int64_t)self->n * self->n_pixels * (self->p / 8);
-    return LAUNCH(context_of(self->base.op.device), backward_kernel<T>,
-                  strided_grid(n_vectors, n_threads), n_threads, 0, n_vectors, self->p,
-                  self->n_pixels, (const T *)args->d_dst, (T *)args->d_src, args->accumulate_d_src);
+    const struct global_pool *self = (const struct global_pool *)op;
+    dim3 grid((unsigned)self->n, (unsigned)ceil_div(self->p / 8, tile_groups));
+    return WITH_STORAGE(context_of(op->device), T,
+                        LAUNCH(context_of(self->base.op.device), forward_kernel<T>, grid, n_threads,
+                               0, self->p, self->n_pixels, (const T *)args->src, (T *)args->dst));
 }
 
 adele_status cuda_global_pool_backward(struct adele_op *op,
                                        const struct adele_global_pool_args *args) {
-    return WITH_STORAGE(context_of(op->device), run_backward, (const struct global_pool *)op, args);
+    const struct global_pool *self = (const struct global_pool *)op;
+    int64_t n_vectors = (int64_t)self->n * self->n_pixels * (self->p / 8);
+    return WITH_STORAGE(context_of(op->device), T,
+                        LAUNCH(context_of(self->base.op.device), backward_kernel<T>,
+                               strided_grid(n_vectors, n_threads), n_threads, 0, n_vectors, self->p,
+                               self->n_pixels, (const T *)args->d_dst, (T *)args->d_src,
+                               args->accumulate_d_src));
 }
 
 } // namespace adele_cuda

@@ -268,10 +268,6 @@ static struct guided_task make_task(const struct guided_filter_op *op,
     return task;
 }
 
-static int blocks_for(int64_t n) {
-    return (int)((n + N_THREADS - 1) / N_THREADS);
-}
-
 // Sums over windows, into task->sums.
 template <int what>
 static adele_status sum_windows(const struct cuda_context *context, const struct guided_task *task,
@@ -293,9 +289,9 @@ adele_status cuda_guided_filter_forward(struct adele_op *base,
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_guided_filter_args(&op->desc, args));
     const struct guided_task task = make_task(op, args);
-    int pixels = blocks_for(task.n * task.plane);
-    TRY(LAUNCH(context, guided_resize, blocks_for(task.n * task.c * task.plane), N_THREADS, 0,
-               task));
+    int pixels = blocks_for(task.n * task.plane, N_THREADS);
+    TRY(LAUNCH(context, guided_resize, blocks_for(task.n * task.c * task.plane, N_THREADS),
+               N_THREADS, 0, task));
     if (task.radius == 0)
         return ADELE_OK;
     TRY(LAUNCH(context, guided_range, task.n, N_THREADS, 0, task));

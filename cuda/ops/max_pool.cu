@@ -260,11 +260,11 @@ static adele_status backward(const struct max_pool *self, const struct adele_max
 }
 
 adele_status cuda_max_pool_forward(struct adele_op *op, const struct adele_max_pool_args *args) {
-    return WITH_STORAGE(context_of(op->device), forward, (const struct max_pool *)op, args);
+    return WITH_STORAGE(context_of(op->device), T, forward<T>((const struct max_pool *)op, args));
 }
 
 adele_status cuda_max_pool_backward(struct adele_op *op, const struct adele_max_pool_args *args) {
-    return WITH_STORAGE(context_of(op->device), backward, (const struct max_pool *)op, args);
+    return WITH_STORAGE(context_of(op->device), T, backward<T>((const struct max_pool *)op, args));
 }
 
 } // namespace adele_cuda

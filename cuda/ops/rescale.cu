@@ -306,11 +306,11 @@ static adele_status backward(const struct rescale *self, const struct adele_resc
 }
 
 adele_status cuda_rescale_forward(struct adele_op *op, const struct adele_rescale_args *args) {
-    return WITH_STORAGE(context_of(op->device), forward, (const struct rescale *)op, args);
+    return WITH_STORAGE(context_of(op->device), T, forward<T>((const struct rescale *)op, args));
 }
 
 adele_status cuda_rescale_backward(struct adele_op *op, const struct adele_rescale_args *args) {
-    return WITH_STORAGE(context_of(op->device), backward, (const struct rescale *)op, args);
+    return WITH_STORAGE(context_of(op->device), T, backward<T>((const struct rescale *)op, args));
 }
 
 } // namespace adele_cuda

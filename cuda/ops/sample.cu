@@ -33,11 +33,6 @@ namespace adele_cuda {
 #define TILE      32
 #define TILE_ROWS 8 // a block of 32 x 8 threads, each four pixels of a column
 
-struct sample_op {
-    struct cuda_op base;
-    struct adele_sample_desc desc;
-};
-
 // Parameters of the kernels: the set and the batch.
 struct sample_task {
     struct adele_sample_set set;
@@ -429,13 +424,7 @@ static adele_status forward(const struct cuda_context *context, const struct sam
 
 // ---- the op -------------------------------------------------------------------------------------
 
-adele_status cuda_sample_create(const struct adele_device *device,
-                                const struct adele_sample_desc *desc, struct adele_op **out) {
-    struct sample_op *op = NULL;
-    TRY(op_create(device, ADELE_OP_sample, &op, out));
-    op->desc = *desc;
-    return ADELE_OK;
-}
+CREATE_DESC_OP(sample)
 
 static double axis_step(int n_in, int n_out) {
     return n_out > 1 ? (double)(n_in - 1) / (double)(n_out - 1) : 0.0;
@@ -461,7 +450,7 @@ static struct sample_scales scales_of(const struct adele_sample_desc *desc,
 }
 
 adele_status cuda_sample_forward(struct adele_op *base, const struct adele_sample_args *args) {
-    const struct adele_sample_desc *desc = &((struct sample_op *)base)->desc;
+    const struct adele_sample_desc *desc = desc_of<struct adele_sample_desc>(base);
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_sample_args(desc,
                              args)); // ids lie on the device: kernels treat those beyond the set
@@ -472,7 +461,7 @@ adele_status cuda_sample_forward(struct adele_op *base, const struct adele_sampl
     if (is_batch)
         task.set.images = args->batch_images;
     struct sample_scales scales = scales_of(desc, args);
-    return WITH_STORAGE(context, forward, context, &task, args->images[0], &scales);
+    return WITH_STORAGE(context, T, forward<T>(context, &task, args->images[0], &scales));
 }
 
 } // namespace adele_cuda

@@ -66,7 +66,12 @@ static __device__ inline int64_t thread_index(void) {
     return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
 }
 
-// Blocks for n elements, of which a thread takes one, or several where the grid is full.
+// Blocks for n elements, of which a thread takes one.
+static inline int blocks_for(int64_t n, int n_threads) {
+    return (int)((n + n_threads - 1) / n_threads);
+}
+
+// The same where a thread may take several.
 static inline int strided_grid(int64_t n, int n_threads) {
     int64_t n_blocks = (n + n_threads - 1) / n_threads;
     return n_blocks < 65535 ? (int)n_blocks : 65535;
@@ -83,10 +88,15 @@ static inline int64_t tensor_elements(struct adele_shape shape) {
     return (int64_t)shape.n * shape.h * shape.w * padded_channels(shape.c);
 }
 
-// Calls `function<T>(...)` with the element type of the context's tensors; an expression.
-#define WITH_STORAGE(context, function, ...)                                                       \
-    ((context)->storage == ADELE_PRECISION_BF16 ? function<bf16>(__VA_ARGS__)                      \
-                                                : function<float>(__VA_ARGS__))
+// An adele_status in which T is the element type of the context's tensors; an expression too.
+#define WITH_STORAGE(context, T, ...)                                                              \
+    ((context)->storage == ADELE_PRECISION_BF16 ? [&]() -> adele_status {                          \
+        typedef bf16 T;                                                                            \
+        return __VA_ARGS__;                                                                        \
+    }() : [&]() -> adele_status {                                                                  \
+        typedef float T;                                                                           \
+        return __VA_ARGS__;                                                                        \
+    }())
 
 // ---- ops ----------------------------------------------------------------------------------------
 
@@ -117,6 +127,24 @@ static inline size_t workspace_place(size_t *end, size_t bytes) {
     size_t at = *end;
     *end = at + (bytes + 255) / 256 * 256;
     return at;
+}
+
+// An op that keeps its descriptor alone, and its create function.
+template <typename Desc> struct desc_op {
+    struct cuda_op base;
+    Desc desc;
+};
+#define CREATE_DESC_OP(name)                                                                       \
+    adele_status cuda_##name##_create(const struct adele_device *device,                           \
+                                      const struct adele_##name##_desc *desc,                      \
+                                      struct adele_op **out) {                                     \
+        struct desc_op<struct adele_##name##_desc> *self = NULL;                                   \
+        TRY(op_create(device, ADELE_OP_##name, &self, out));                                       \
+        self->desc = *desc;                                                                        \
+        return ADELE_OK;                                                                           \
+    }
+template <typename Desc> static inline const Desc *desc_of(const struct adele_op *op) {
+    return &((const struct desc_op<Desc> *)op)->desc;
 }
 
 // Whether an op takes its plain kernel: for the engine plain, or when its tuned family is disabled.

@@ -73,8 +73,8 @@ adele_status tensor_upload(const struct adele_device *device, void *tensor,
     TRY(device_alloc(device, plain_bytes(shape), &staging));
     adele_status status = device_upload(device, staging, nchw, plain_bytes(shape));
     if (status == ADELE_OK)
-        status =
-            WITH_STORAGE(context, launch_from_nchw, context, (const float *)staging, tensor, shape);
+        status = WITH_STORAGE(context, T,
+                              launch_from_nchw<T>(context, (const float *)staging, tensor, shape));
     if (status == ADELE_OK)
         status = device_synchronize(device);
     device_release(device, staging);
@@ -87,7 +87,7 @@ adele_status tensor_download(const struct adele_device *device, float *nchw, con
     void *staging = NULL;
     TRY(device_alloc(device, plain_bytes(shape), &staging));
     adele_status status =
-        WITH_STORAGE(context, launch_to_nchw, context, tensor, (float *)staging, shape);
+        WITH_STORAGE(context, T, launch_to_nchw<T>(context, tensor, (float *)staging, shape));
     if (status == ADELE_OK)
         status = device_download(device, nchw, staging, plain_bytes(shape));
     device_release(device, staging);
