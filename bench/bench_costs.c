@@ -3,7 +3,7 @@
 // networks' graphs. Nothing is run and no tensor is allocated.
 #include "bench.h"
 
-#include "nn/costs.h"
+#include "support/costs.h"
 
 #include <math.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Cases of every op that the layers of the networks are made of, at the three scales of a training
-// step: the descriptors are those that the planner itself makes (nn/costs.h). A shape that several
+// step: the descriptors are those that the planner itself makes (nn/planned_ops.h). A shape that several
 // layers share is timed once, under the first one's name.
 #include "bench.h"
 
-#include "nn/costs.h"
+#include "support/costs.h"
 
 #include <math.h>
 #include <string.h>

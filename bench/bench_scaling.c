@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "nn/costs.h"
+#include "support/costs.h"
 #include "step/overlap.h"
 
 #include <math.h>

@@ -7,6 +7,17 @@
 
 #include <math.h>
 
+static adele_status check_arrays(const char *op, bool are_given, const char *hint) {
+    return are_given ? ADELE_OK : FAIL(ADELE_INVALID_ARGUMENT, hint, "%s: an array is missing", op);
+}
+
+static adele_status check_maps(const char *op, int n, int c, int h, int w) {
+    if (n < 1 || c < 1 || c > ADELE_MAX_CATEGORIES || h < 1 || w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
+                    "%s: bad shape %d x %d x %d x %d", op, n, c, h, w);
+    return ADELE_OK;
+}
+
 static adele_status check_mode(const char *op, enum adele_ensemble_mode mode) {
     if ((int)mode < ADELE_ENSEMBLE_PROBABILITIES || (int)mode > ADELE_ENSEMBLE_LOGITS)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use probabilities or logits.", "%s: unknown mode %d",
@@ -24,9 +35,8 @@ adele_status op_check_ensemble(const struct adele_ensemble_desc *desc) {
 }
 
 adele_status op_check_ensemble_args(const struct adele_ensemble_args *args) {
-    if (args->logits == NULL || args->accumulator == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give logits and accumulator.",
-                    "ensemble: an array is missing");
+    TRY(check_arrays("ensemble", args->logits != NULL && args->accumulator != NULL,
+                     "Give logits and accumulator."));
     if (!isfinite(args->weight))
         return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 / number of members.", "ensemble: weight %g",
                     (double)args->weight);
@@ -34,9 +44,7 @@ adele_status op_check_ensemble_args(const struct adele_ensemble_args *args) {
 }
 
 adele_status op_check_decide(const struct adele_decide_desc *desc) {
-    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
-                    "decide: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    TRY(check_maps("decide", desc->n, desc->c, desc->h, desc->w));
     TRY(check_mode("decide", desc->mode));
     if (desc->mode == ADELE_ENSEMBLE_LOGITS &&
         (!(desc->temperature > 0.0) || !isfinite(desc->temperature)))
@@ -46,17 +54,8 @@ adele_status op_check_decide(const struct adele_decide_desc *desc) {
 }
 
 adele_status op_check_decide_args(const struct adele_decide_args *args) {
-    if (args->accumulator == NULL || args->prediction == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give accumulator and prediction.",
-                    "decide: an array is missing");
-    return ADELE_OK;
-}
-
-static adele_status check_maps(const char *op, int n, int c, int h, int w) {
-    if (n < 1 || c < 1 || c > ADELE_MAX_CATEGORIES || h < 1 || w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
-                    "%s: bad shape %d x %d x %d x %d", op, n, c, h, w);
-    return ADELE_OK;
+    return check_arrays("decide", args->accumulator != NULL && args->prediction != NULL,
+                        "Give accumulator and prediction.");
 }
 
 adele_status op_check_accumulate_maps(const struct adele_accumulate_maps_desc *desc) {
@@ -64,9 +63,8 @@ adele_status op_check_accumulate_maps(const struct adele_accumulate_maps_desc *d
 }
 
 adele_status op_check_accumulate_maps_args(const struct adele_accumulate_maps_args *args) {
-    if (args->logits == NULL || args->maps == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give logits and maps.",
-                    "accumulate_maps: an array is missing");
+    TRY(check_arrays("accumulate_maps", args->logits != NULL && args->maps != NULL,
+                     "Give logits and maps."));
     if (!(args->beta >= 0.0f && args->beta <= 1.0f))
         return FAIL(ADELE_INVALID_ARGUMENT, "Give 0 to 1.", "accumulate_maps: beta %g",
                     (double)args->beta);
@@ -114,10 +112,9 @@ adele_status op_check_area_decision(const struct adele_area_decision_desc *desc)
 }
 
 adele_status op_check_area_decision_args(const struct adele_area_decision_args *args) {
-    if (args->q == NULL || args->prediction == NULL || args->workspace == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give q, prediction and workspace.",
-                    "area_decision: an array is missing");
-    return ADELE_OK;
+    return check_arrays("area_decision",
+                        args->q != NULL && args->prediction != NULL && args->workspace != NULL,
+                        "Give q, prediction and workspace.");
 }
 
 // Above 0, and not so narrow that the lattice's coordinates of `extent` lose their fractions.
@@ -126,9 +123,7 @@ static bool is_sigma(double sigma, double extent) {
 }
 
 adele_status op_check_crf(const struct adele_crf_desc *desc) {
-    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
-                    "crf: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    TRY(check_maps("crf", desc->n, desc->c, desc->h, desc->w));
     if (desc->image_c != 1 && desc->image_c != 3)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give gray or RGB images.", "crf: image of %d channels",
                     desc->image_c);
@@ -150,11 +145,10 @@ adele_status op_check_crf(const struct adele_crf_desc *desc) {
 }
 
 adele_status op_check_crf_args(const struct adele_crf_args *args) {
-    if (args->probabilities == NULL || args->images == NULL || args->dst == NULL ||
-        args->workspace == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give probabilities, images, dst and workspace.",
-                    "crf: an array is missing");
-    return ADELE_OK;
+    return check_arrays("crf",
+                        args->probabilities != NULL && args->images != NULL && args->dst != NULL &&
+                            args->workspace != NULL,
+                        "Give probabilities, images, dst and workspace.");
 }
 
 adele_status op_check_correct(const struct adele_correct_desc *desc) {
@@ -173,11 +167,11 @@ adele_status op_check_correct(const struct adele_correct_desc *desc) {
 }
 
 adele_status op_check_correct_args(const struct adele_correct_args *args) {
-    if (args->base == NULL || args->labels == NULL || args->prediction == NULL ||
-        args->confidence_foreground == NULL || args->confidence_background == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give base, labels, prediction and both confidences.",
-                    "correct: an array is missing");
-    return ADELE_OK;
+    return check_arrays("correct",
+                        args->base != NULL && args->labels != NULL && args->prediction != NULL &&
+                            args->confidence_foreground != NULL &&
+                            args->confidence_background != NULL,
+                        "Give base, labels, prediction and both confidences.");
 }
 
 adele_status op_check_count(const struct adele_count_desc *desc) {
@@ -190,8 +184,7 @@ adele_status op_check_count(const struct adele_count_desc *desc) {
 }
 
 adele_status op_check_count_args(const struct adele_count_args *args) {
-    if (args->prediction == NULL || args->labels == NULL || args->counts == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give prediction, labels and counts.",
-                    "count: an array is missing");
-    return ADELE_OK;
+    return check_arrays("count",
+                        args->prediction != NULL && args->labels != NULL && args->counts != NULL,
+                        "Give prediction, labels and counts.");
 }

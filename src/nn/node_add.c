@@ -25,11 +25,4 @@ static adele_status create(struct plan *plan, int i_node) {
 NODE_BIND_TWO(add)
 NODE_PASSES(add)
 
-static void count(struct op_cost *cost, const void *desc, double in, double out) {
-    (void)desc;
-    (void)in;
-    cost->elements_forward = cost->elements_backward = 3.0 * out;
-}
-
-const struct node_traits node_traits_add = {
-    .create = create, .bind = bind, .forward = forward, .backward = backward, .count = count};
+const struct node_traits node_traits_add = {NODE_FUNCTIONS};

@@ -72,26 +72,4 @@ static void bind(struct plan *plan, int i_node, const struct node_tensors *tenso
 
 NODE_PASSES_WORKSPACE(aspp)
 
-// All rates are one launch forward and one for the data gradient; the branches of SUM write no
-// tensors of their own. Weight gradients read src and d_dst for each rate.
-static void count(struct op_cost *cost, const void *aspp_desc, double in, double out) {
-    const struct adele_aspp_desc *desc = aspp_desc;
-    double taps = 0.0, n_pixels = (double)desc->n * desc->h * desc->w;
-    for (int r = 0; r < desc->n_rates; r++)
-        taps += desc->rates[r] > 0 ? 9.0 : 1.0;
-    double weights = taps * desc->c_in * desc->c_out, flops = 2.0 * weights * n_pixels;
-    cost->flops_forward = flops;
-    cost->flops_d_weight = flops;
-    cost->flops_d_src = desc->needs_d_src ? flops : 0.0;
-    cost->elements_forward = in + weights + out;
-    cost->elements_backward = desc->n_rates * (in + n_pixels * desc->c_out) + weights;
-    if (desc->needs_d_src)
-        cost->elements_backward += out + weights + in;
-}
-
-const struct node_traits node_traits_aspp = {.create = create,
-                                             .bind = bind,
-                                             .forward = forward,
-                                             .backward = backward,
-                                             .count = count,
-                                             .backward_reads_input = true};
+const struct node_traits node_traits_aspp = {NODE_FUNCTIONS, .backward_reads_input = true};

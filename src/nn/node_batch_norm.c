@@ -96,21 +96,8 @@ static adele_status backward(const struct plan *plan, struct plan_step *step) {
     return step->join != NULL ? iface->add_backward(step->join, &step->join_args) : ADELE_OK;
 }
 
-// Statistics are complete only after the first pass, so the input is read twice, forward and
-// backward; the ReLU's mask follows from the input, unless a residual was added to it.
-static void count(struct op_cost *cost, const void *batch_norm_desc, double in, double out) {
-    const struct adele_batch_norm_desc *desc = batch_norm_desc;
-    (void)in;
-    cost->elements_forward = (desc->has_residual ? 4.0 : 3.0) * out;
-    cost->elements_backward = (desc->has_residual ? 8.0 : 5.0) * out;
-}
-
-const struct node_traits node_traits_batch_norm = {.create = create,
-                                                   .bind = bind,
-                                                   .forward = forward,
-                                                   .backward = backward,
+const struct node_traits node_traits_batch_norm = {NODE_FUNCTIONS,
                                                    .recompute = recompute,
-                                                   .count = count,
                                                    .backward_reads_input = true,
                                                    .backward_reads_output = true,
                                                    .can_write_slice = true,

@@ -28,15 +28,4 @@ static adele_status create(struct plan *plan, int i_node) {
 NODE_BIND_TWO(concat)
 NODE_PASSES(concat)
 
-static void count(struct op_cost *cost, const void *desc, double in, double out) {
-    (void)desc;
-    (void)in;
-    cost->elements_forward = cost->elements_backward = 2.0 * out;
-}
-
-const struct node_traits node_traits_concat = {.create = create,
-                                               .bind = bind,
-                                               .forward = forward,
-                                               .backward = backward,
-                                               .count = count,
-                                               .writes_both_gradients = true};
+const struct node_traits node_traits_concat = {NODE_FUNCTIONS, .writes_both_gradients = true};

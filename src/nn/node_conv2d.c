@@ -56,24 +56,5 @@ static void bind(struct plan *plan, int i_node, const struct node_tensors *tenso
 
 NODE_PASSES_WORKSPACE(conv2d)
 
-static void count(struct op_cost *cost, const void *conv2d_desc, double in, double out) {
-    const struct adele_conv2d_desc *desc = conv2d_desc;
-    double taps = (double)desc->kernel * desc->kernel;
-    double weights = taps * desc->c_in * desc->c_out;
-    double flops = 2.0 * taps * desc->c_in * out;
-    cost->flops_forward = flops;
-    cost->flops_d_weight = flops;
-    cost->flops_d_src = desc->needs_d_src ? flops : 0.0;
-    cost->elements_forward = in + weights + out;
-    cost->elements_backward = in + out + weights;
-    if (desc->needs_d_src)
-        cost->elements_backward += out + weights + in;
-}
-
-const struct node_traits node_traits_conv2d = {.infer_extent = node_infer_window,
-                                               .create = create,
-                                               .bind = bind,
-                                               .forward = forward,
-                                               .backward = backward,
-                                               .count = count,
-                                               .backward_reads_input = true};
+const struct node_traits node_traits_conv2d = {
+    .infer_extent = node_infer_window, NODE_FUNCTIONS, .backward_reads_input = true};

@@ -48,5 +48,4 @@ static adele_status backward(const struct plan *plan, struct plan_step *step) {
     return plan->network->device->iface->dropout_backward(step->op, &step->args.dropout);
 }
 
-const struct node_traits node_traits_dropout = {
-    .create = create, .bind = bind, .forward = forward, .backward = backward};
+const struct node_traits node_traits_dropout = {NODE_FUNCTIONS};

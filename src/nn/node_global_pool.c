@@ -29,8 +29,4 @@ static adele_status create(struct plan *plan, int i_node) {
 NODE_BIND_ONE(global_pool)
 NODE_PASSES_WORKSPACE(global_pool)
 
-const struct node_traits node_traits_global_pool = {.infer_extent = infer_extent,
-                                                    .create = create,
-                                                    .bind = bind,
-                                                    .forward = forward,
-                                                    .backward = backward};
+const struct node_traits node_traits_global_pool = {.infer_extent = infer_extent, NODE_FUNCTIONS};

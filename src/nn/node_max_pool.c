@@ -39,19 +39,8 @@ static adele_status create(struct plan *plan, int i_node) {
 NODE_BIND_ONE(max_pool)
 NODE_PASSES_WORKSPACE(max_pool)
 
-// Backward searches for the maximum again.
-static void count(struct op_cost *cost, const void *desc, double in, double out) {
-    (void)desc;
-    cost->elements_forward = in + out;
-    cost->elements_backward = 2.0 * (in + out);
-}
-
 const struct node_traits node_traits_max_pool = {.infer_extent = node_infer_window,
-                                                 .create = create,
-                                                 .bind = bind,
-                                                 .forward = forward,
-                                                 .backward = backward,
-                                                 .count = count,
+                                                 NODE_FUNCTIONS,
                                                  .backward_reads_input = true,
                                                  .backward_reads_output = true,
                                                  .can_read_slice = true};

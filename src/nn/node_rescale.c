@@ -57,9 +57,5 @@ static adele_status create(struct plan *plan, int i_node) {
 NODE_BIND_ONE(rescale)
 NODE_PASSES_WORKSPACE(rescale)
 
-const struct node_traits node_traits_rescale = {.infer_extent = infer_extent,
-                                                .create = create,
-                                                .bind = bind,
-                                                .forward = forward,
-                                                .backward = backward,
-                                                .can_write_slice = true};
+const struct node_traits node_traits_rescale = {
+    .infer_extent = infer_extent, NODE_FUNCTIONS, .can_write_slice = true};

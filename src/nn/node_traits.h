@@ -5,7 +5,6 @@
 #ifndef ADELE_NN_NODE_TRAITS_H
 #define ADELE_NN_NODE_TRAITS_H
 
-#include "nn/costs.h"
 #include "nn/plan.h"
 
 // The addresses that a node's op works on. Index j is that of the node's inputs.
@@ -30,9 +29,6 @@ struct node_traits {
     adele_status (*backward)(const struct plan *plan, struct plan_step *step);
     // Writes the output of the last forward once more; NULL where no op can_recompute.
     adele_status (*recompute)(const struct plan *plan, struct plan_step *step);
-    // FLOPs and elements for costs.c, from the op's descriptor and the elements of its input and
-    // output. NULL: no FLOPs; each pass reads one of the two and writes the other.
-    void (*count)(struct op_cost *cost, const void *desc, double in, double out);
     bool backward_reads_input, backward_reads_output;
     bool can_read_slice, can_write_slice; // input 0, output; see plan_slices.c
     // Backward turns the gradient of its output into that of input 0, in the same memory.
@@ -43,12 +39,15 @@ struct node_traits {
 
 const struct node_traits *node_traits(enum node_kind kind);
 
-// node_extent.c: errors name the node. node_check_extent: whether the planner can handle the
+// Errors name the node. node_check_extent: whether the planner can handle the
 // extents. node_infer_window: infer_extent of a sliding window.
 ADELE_MUST_CHECK adele_status node_check_extent(const struct node *node, struct adele_shape in,
                                                 int64_t h, int64_t w);
 ADELE_MUST_CHECK adele_status node_infer_window(const struct plan *plan, const struct node *node,
                                                 struct adele_shape in, int64_t *h, int64_t *w);
+
+// Of node_traits_<kind>: what each file node_<kind>.c defines.
+#define NODE_FUNCTIONS .create = create, .bind = bind, .forward = forward, .backward = backward
 
 // ---- functions of the usual kinds ---------------------------------------------------------------
 
@@ -75,26 +74,20 @@ ADELE_MUST_CHECK adele_status node_infer_window(const struct plan *plan, const s
                                          .accumulate_d_src1 = tensors->accumulates[1]};            \
     }
 
-// forward and backward.
-#define NODE_PASSES(name)                                                                          \
-    static adele_status forward(const struct plan *plan, struct plan_step *step,                   \
-                                bool is_training) {                                                \
-        (void)is_training;                                                                         \
-        return plan->network->device->iface->name##_forward(step->op, &step->args.name);           \
-    }                                                                                              \
-    static adele_status backward(const struct plan *plan, struct plan_step *step) {                \
-        return plan->network->device->iface->name##_backward(step->op, &step->args.name);          \
-    }
-// The same for an op that takes a workspace.
+// forward and backward; the second for an op that takes a workspace.
+#define NODE_PASSES(name) NODE_PASSES_AFTER(name, , )
 #define NODE_PASSES_WORKSPACE(name)                                                                \
+    NODE_PASSES_AFTER(name, step->args.name.workspace = step->workspace_forward,                   \
+                      step->args.name.workspace = step->workspace_backward)
+#define NODE_PASSES_AFTER(name, before_forward, before_backward)                                   \
     static adele_status forward(const struct plan *plan, struct plan_step *step,                   \
                                 bool is_training) {                                                \
         (void)is_training;                                                                         \
-        step->args.name.workspace = step->workspace_forward;                                       \
+        before_forward;                                                                            \
         return plan->network->device->iface->name##_forward(step->op, &step->args.name);           \
     }                                                                                              \
     static adele_status backward(const struct plan *plan, struct plan_step *step) {                \
-        step->args.name.workspace = step->workspace_backward;                                      \
+        before_backward;                                                                           \
         return plan->network->device->iface->name##_backward(step->op, &step->args.name);          \
     }
 

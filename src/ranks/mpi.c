@@ -63,21 +63,18 @@ static adele_status make_room(struct mpi *mpi) {
     if (mpi->n_begun < mpi->room)
         return ADELE_OK;
     size_t room = mpi->room > 0 ? 2 * (size_t)mpi->room : 64;
-    MPI_Request *requests = memory_realloc(mpi->requests, room, sizeof *requests);
-    TRY(CHECK_MEMORY(requests));
-    mpi->requests = requests;
-    struct message *messages = memory_realloc(mpi->messages, room, sizeof *messages);
-    TRY(CHECK_MEMORY(messages));
-    mpi->messages = messages;
-    int *done = memory_realloc(mpi->done, room, sizeof *done);
-    TRY(CHECK_MEMORY(done));
-    mpi->done = done;
-    MPI_Status *statuses = memory_realloc(mpi->statuses, room, sizeof *statuses);
-    TRY(CHECK_MEMORY(statuses));
-    mpi->statuses = statuses;
-    struct message *finished = memory_realloc(mpi->finished, room, sizeof *finished);
-    TRY(CHECK_MEMORY(finished));
-    mpi->finished = finished;
+#define MAKE_ROOM(array)                                                                           \
+    do {                                                                                           \
+        void *grown = memory_realloc(mpi->array, room, sizeof *mpi->array);                        \
+        TRY(CHECK_MEMORY(grown));                                                                  \
+        mpi->array = grown;                                                                        \
+    } while (0)
+    MAKE_ROOM(requests);
+    MAKE_ROOM(messages);
+    MAKE_ROOM(done);
+    MAKE_ROOM(statuses);
+    MAKE_ROOM(finished);
+#undef MAKE_ROOM
     mpi->room = (int)room;
     return ADELE_OK;
 }

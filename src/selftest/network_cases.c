@@ -28,7 +28,7 @@ static adele_status find_input(const struct config *config, const struct dataset
     return ADELE_OK;
 }
 
-static adele_status make_costs(const struct config *config, struct network_cases *cases) {
+static adele_status plan_ops(const struct config *config, struct network_cases *cases) {
     struct dataset_config data;
     struct network_config network;
     struct dataset *dataset = NULL;
@@ -42,7 +42,7 @@ static adele_status make_costs(const struct config *config, struct network_cases
     dataset_close(dataset);
     TRY(status);
     TRY(network_build_graph(&network, &cases->graph));
-    return costs_create(&cases->graph, input, config->train.precision, &cases->costs);
+    return planned_ops_create(&cases->graph, input, config->train.precision, &cases->ops);
 }
 
 static size_t desc_bytes(enum adele_op_kind op) {
@@ -54,10 +54,10 @@ static size_t desc_bytes(enum adele_op_kind op) {
     return bytes[op];
 }
 
-static bool is_listed(const struct network_cases *cases, const struct op_cost *cost) {
+static bool is_listed(const struct network_cases *cases, const struct planned_op *op) {
     for (int i = 0; i < cases->n; i++)
-        if (cases->list[i].op == cost->kind &&
-            memcmp(cases->list[i].desc, cost->desc, desc_bytes(cost->kind)) == 0)
+        if (cases->list[i].op == op->kind &&
+            memcmp(cases->list[i].desc, op->desc, desc_bytes(op->kind)) == 0)
             return true;
     return false;
 }
@@ -70,16 +70,31 @@ static int compare_work(const void *a, const void *b) {
     return (left->work > right->work) - (left->work < right->work);
 }
 
-static adele_status make_list(struct network_cases *cases) {
-    int n_ops = costs_n_ops(cases->costs);
-    TRY(ALLOCATE(&cases->list, n_ops));
-    for (int i = 0; i < n_ops; i++) {
-        const struct op_cost *cost = costs_op(cases->costs, i);
-        double work = cost->flops_forward + cost->flops_d_src + cost->flops_d_weight;
-        if (!is_listed(cases, cost))
-            cases->list[cases->n++] = (struct selftest_case){
-                cost->kind, ADELE_FAMILY_COUNT, cost->desc, false, fmax(work, 1.0), NULL};
+// Multiplications and additions of forward pass and gradients; others than these take little.
+static double work_of(const struct planned_op *op) {
+    const struct adele_conv2d_desc *conv = op->desc;
+    const struct adele_aspp_desc *aspp = op->desc;
+    double products = 0.0, n_pixels = (double)op->out.n * op->out.h * op->out.w;
+    bool needs_d_src = false;
+    if (op->kind == ADELE_OP_conv2d) {
+        needs_d_src = conv->needs_d_src;
+        products = (double)conv->kernel * conv->kernel * conv->c_in * conv->c_out * n_pixels;
+    } else if (op->kind == ADELE_OP_aspp) {
+        needs_d_src = aspp->needs_d_src;
+        for (int r = 0; r < aspp->n_rates; r++)
+            products += (aspp->rates[r] > 0 ? 9.0 : 1.0) * aspp->c_in * aspp->c_out * n_pixels;
     }
+    return fmax(products * (needs_d_src ? 6.0 : 4.0), 1.0);
+}
+
+static adele_status make_list(struct network_cases *cases) {
+    int n_ops;
+    const struct planned_op *ops = planned_ops_list(cases->ops, &n_ops);
+    TRY(ALLOCATE(&cases->list, n_ops));
+    for (int i = 0; i < n_ops; i++)
+        if (!is_listed(cases, &ops[i]))
+            cases->list[cases->n++] = (struct selftest_case){
+                ops[i].kind, ADELE_FAMILY_COUNT, ops[i].desc, false, work_of(&ops[i]), NULL};
     qsort(cases->list, (size_t)cases->n, sizeof *cases->list, compare_work);
     return ADELE_OK;
 }
@@ -91,7 +106,7 @@ adele_status network_cases_init(const char *path, int n_sets, const char *const 
     graph_init(&out->graph);
     TRY(config_load(path, n_sets, sets, &config));
     out->precision = config->train.precision;
-    adele_status status = make_costs(config, out);
+    adele_status status = plan_ops(config, out);
     config_destroy(config);
     if (status == ADELE_OK)
         status = make_list(out);
@@ -102,7 +117,7 @@ adele_status network_cases_init(const char *path, int n_sets, const char *const 
 
 void network_cases_deinit(struct network_cases *cases) {
     memory_free(cases->list);
-    costs_destroy(cases->costs);
+    planned_ops_destroy(cases->ops);
     graph_deinit(&cases->graph);
     memset(cases, 0, sizeof *cases);
 }

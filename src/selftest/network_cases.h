@@ -3,14 +3,14 @@
 #ifndef ADELE_SELFTEST_NETWORK_CASES_H
 #define ADELE_SELFTEST_NETWORK_CASES_H
 
-#include "nn/costs.h"
+#include "nn/planned_ops.h"
 #include "selftest/cases.h"
 
 struct network_cases {
     enum adele_precision precision; // of the training
     int n;
     struct selftest_case *list; // each shape once, one image, by ascending work
-    struct costs *costs;        // owns the descriptors
+    struct planned_ops *ops;    // own the descriptors
     struct graph graph;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "nn/costs.h"
+#include "support/costs.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // ResNet38d and DeepLab's heads as graphs: names, shapes, counts, and small ones that run.
-#include "nn/costs.h"
+#include "support/costs.h"
 
 #include <math.h>
 #include <setjmp.h>

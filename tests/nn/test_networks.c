@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "nn/costs.h"
+#include "support/costs.h"
 #include "support/devices.h"
 #include "support/program.h"
 #include "support/scratch.h"

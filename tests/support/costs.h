@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What one training step of a network costs at one input shape, counted from its graph: nothing is
-// run, and no tensor is allocated. A multiplication and its addition are two FLOPs, taps that fall
+// What one training step of a network costs at one input shape, counted from its ops, for tests and
+// benchmarks. A multiplication and its addition are two FLOPs, taps that fall
 // into padding included.
-#ifndef ADELE_NN_COSTS_H
-#define ADELE_NN_COSTS_H
+#ifndef ADELE_TESTS_COSTS_H
+#define ADELE_TESTS_COSTS_H
 
-#include "nn/network.h"
+#include "nn/planned_ops.h"
 
 struct op_cost {
     enum adele_op_kind kind;
