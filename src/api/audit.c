@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "api/audit.h"
+#include "adele/audit.h"
 
+#include "api/data_options.h"
 #include "api/model.h"
+#include "api/ranks.h"
+#include "audit/audit_folds.h"
 #include "base/fail.h"
+#include "run/rank_device.h"
 
 #include <string.h>
 
@@ -37,8 +41,8 @@ static adele_status check_ranges(const struct adele_audit_options *options) {
     return ADELE_OK;
 }
 
-void audit_summary_fill(const struct audit_result *result, int n_classes,
-                        struct adele_audit_summary *out) {
+static void fill_summary(const struct audit_result *result, int n_classes,
+                         struct adele_audit_summary *out) {
     *out = (struct adele_audit_summary){.n_classes = n_classes,
                                         .n_images = result->n_images,
                                         .n_pixels = result->n_pixels,
@@ -49,8 +53,9 @@ void audit_summary_fill(const struct audit_result *result, int n_classes,
     memcpy(out->class_doubtful_pixels, result->n_class_doubtful, sizeof out->class_doubtful_pixels);
 }
 
-adele_status audit_options_read(const struct adele_audit_options *options,
-                                struct audit_options *out) {
+// ADELE_INVALID_ARGUMENT for an option out of its range. *out borrows from `options`.
+static adele_status read_options(const struct adele_audit_options *options,
+                                 struct audit_options *out) {
     audit_options_init(out);
     TRY(check_ranges(options));
     TRY(split_name_read(options->split, &out->model.split));
@@ -70,7 +75,7 @@ adele_status audit_options_read(const struct adele_audit_options *options,
 static adele_status audit(struct adele_model *model, const struct adele_audit_options *options,
                           struct audit_result *out) {
     struct audit_options wanted;
-    TRY(audit_options_read(options, &wanted));
+    TRY(read_options(options, &wanted));
     wanted.model.ranks = model->ranks;
     TRY(segmenter_drop_plans(&model->segmenter));
     return model_audit(&model->model, &wanted, out);
@@ -82,6 +87,62 @@ adele_status adele_model_audit(struct adele_model *model, const struct adele_aud
     memset(out, 0, sizeof *out);
     TRY(ranks_check_usable(model->ranks));
     TRY(ranks_agree(model->ranks, audit(model, options, &result)));
-    audit_summary_fill(&result, model->info.n_classes, out);
+    fill_summary(&result, model->info.n_classes, out);
     return ADELE_OK;
+}
+
+// ---- folds --------------------------------------------------------------------------------------
+
+static adele_status read_fold_options(const struct adele_audit_options *options,
+                                      struct audit_options *out) {
+    TRY(read_options(options, out));
+    out->model.ranks = ranks_of(options->ranks);
+    if (options->output == NULL || options->data != NULL || options->labels != NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Describe the data set in struct adele_data.",
+                    options->output == NULL ? "no output is given"
+                                            : "data and labels are of a model's audit");
+    return ADELE_OK;
+}
+
+static adele_status resolve(const struct adele_data *data, struct config **config,
+                            struct dataset_config *out) {
+    TRY(data_options_resolve(data, config, out));
+    if (*config != NULL && (*config)->data.noise.kind != NOISE_NONE)
+        return FAIL(ADELE_CONFIG, "Write the noisy labels with `adele noise`, and name them.",
+                    "%s: with data.noise the labels are in no file that could be audited",
+                    data->config);
+    out->split[SPLIT_VAL] = out->split[SPLIT_TEST] = "none";
+    return ADELE_OK;
+}
+
+adele_status adele_audit_folds(const struct adele_data *data, int n_folds, const char *device,
+                               const struct adele_audit_options *options,
+                               struct adele_audit_summary *out) {
+    struct ranks *ranks = ranks_of(options->ranks);
+    char name[RANK_DEVICE_BYTES];
+    struct audit_options wanted;
+    struct config *config = NULL;
+    struct dataset_config dataset;
+    struct audit_result result;
+    int n_classes = 0;
+    memset(out, 0, sizeof *out);
+    TRY(ranks_check_usable(ranks));
+    adele_status status = rank_device_choose(ranks, device != NULL ? device : "auto", name);
+    if (status == ADELE_OK)
+        status = read_fold_options(options, &wanted);
+    if (status == ADELE_OK)
+        status = resolve(data, &config, &dataset);
+    status = ranks_agree(ranks, status);
+    if (status == ADELE_OK)
+        status = audit_folds_run(&(struct audit_folds){.data = data,
+                                                       .config = config,
+                                                       .dataset = &dataset,
+                                                       .options = &wanted,
+                                                       .device = name,
+                                                       .n_folds = n_folds},
+                                 &result, &n_classes);
+    if (status == ADELE_OK)
+        fill_summary(&result, n_classes, out);
+    config_destroy(config);
+    return status;
 }

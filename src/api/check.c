@@ -4,8 +4,9 @@
 #include "api/data_options.h"
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/check.h"
 #include "data/check_groups.h"
+#include "data/check_report.h"
+#include "data/dataset.h"
 
 // The public report comes first, so that its address is that of the whole.
 struct check {

@@ -10,6 +10,7 @@
 #include "ranks/image_share.h"
 #include "ranks/rank_facts.h"
 #include "ranks/shared_output.h"
+#include "run/rank_check.h"
 #include "run/trainer.h"
 #include "run_folder/run_folder.h"
 
@@ -107,6 +108,36 @@ static adele_status share_config(const struct folds *folds) {
                                          : shared_output_wait(folds->ranks, folds->config_path);
 }
 
+static adele_status compare_configurations(const struct folds *folds) {
+    OWNED_BY(config_destroy) struct config *config = NULL;
+    TRY(ranks_agree(folds->ranks, config_load(folds->config_path, folds->n_sets,
+                                              (const char *const *)folds->sets, &config)));
+    const struct trainer_options options = {.config = config,
+                                            .run_folder = folds->wanted->options->folder,
+                                            .resume = true,
+                                            .ranks = folds->ranks};
+    return rank_check_start(&options);
+}
+
+static adele_status find_provenance(const char *name, struct provenance *out) {
+    struct adele_device *device = NULL;
+    TRY(adele_device_open(name, ADELE_PRECISION_FP32, &device));
+    provenance_of(device, out);
+    adele_device_close(device);
+    return ADELE_OK;
+}
+
+// Fails on all ranks where one has another build, configuration or device, on which the bytes of
+// its folds' networks would depend.
+static adele_status compare_ranks(const struct folds *folds) {
+    struct provenance made_by;
+    if (ranks_count(folds->ranks) == 1)
+        return ADELE_OK;
+    TRY(compare_configurations(folds));
+    TRY(ranks_agree(folds->ranks, find_provenance(folds->wanted->device, &made_by)));
+    return rank_check_provenance(folds->ranks, &made_by);
+}
+
 // The trainings are the same whichever rank has which of them.
 static adele_status check_settings(struct folds *folds) {
     adele_status status = find_config(folds);
@@ -114,12 +145,7 @@ static adele_status check_settings(struct folds *folds) {
         status = add_settings(folds);
     TRY(ranks_agree(folds->ranks, status));
     TRY(share_config(folds));
-    const struct fold_training training = {.config = folds->config_path,
-                                           .sets = (const char *const *)folds->sets,
-                                           .n_sets = folds->n_sets,
-                                           .output = folds->wanted->options->folder,
-                                           .device = folds->wanted->device};
-    return fold_ranks_compare(folds->ranks, &training);
+    return compare_ranks(folds);
 }
 
 // ---- one fold -----------------------------------------------------------------------------------

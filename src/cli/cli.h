@@ -63,4 +63,10 @@ void cli_print_help(void); // of `adele --help`, to standard output
 // Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
 // code: 1. For ADELE_INTERRUPTED, which is no error, "adele: MESSAGE", and 130.
 int cli_report_failure(adele_status status);
+
+// What is written from the option tables, to standard output: the manual page adele-VERB(1), in
+// roff, or adele(1) when `verb` is NULL; a script for bash or zsh to read.
+void manual_print(const struct cli_verb *verb);
+void completion_print_bash(void);
+void completion_print_zsh(void);
 #endif

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "cli/completion.h"
 
 #include "adele/adele.h"
 #include "cli/cli.h"

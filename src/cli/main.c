@@ -131,6 +131,7 @@ int main(int argc, char **argv) {
     snprintf(name, sizeof name, "adele %s", verb->name);
     adele_log_to(print_log_line, NULL);
     argv[1] = name; // argp names the program by argv[0]
+    argp_err_exit_status = CLI_USAGE;
     return finish(verb->run(argc - 1, argv + 1));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cli/manual.h"
+#include "cli/cli.h"
 
 #include "adele/adele.h"
 #include "cli/option_list.h"

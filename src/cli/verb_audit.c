@@ -182,7 +182,6 @@ const struct argp audit_argp = {
 int verb_audit(int argc, char **argv) {
     struct arguments arguments = {0};
     adele_audit_options_init(&arguments.options);
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&audit_argp, argc, argv, 0, 0, &arguments);
     struct progress progress;
     if (arguments.n_folds > 0)

@@ -111,7 +111,6 @@ const struct argp check_argp = {
 int verb_check(int argc, char **argv) {
     struct check_arguments arguments = {0};
     struct adele_check_report *report = NULL;
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&check_argp, argc, argv, 0, NULL, &arguments);
     adele_status status = adele_check(&arguments.data, &report);
     if (status != ADELE_OK)

@@ -42,7 +42,6 @@ const struct argp compare_argp = {
 int verb_compare(int argc, char **argv) {
     struct arguments arguments = {0};
     struct adele_comparison *comparison = NULL;
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&compare_argp, argc, argv, 0, 0, &arguments);
     adele_status status = adele_compare(arguments.sides[0], arguments.sides[1], &comparison);
     if (status != ADELE_OK)

@@ -104,7 +104,6 @@ const struct argp evaluate_argp = {
 
 int verb_evaluate(int argc, char **argv) {
     struct arguments arguments = {0};
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&evaluate_argp, argc, argv, 0, 0, &arguments);
     return model_arguments_run(&arguments.model, evaluate, &arguments);
 }

@@ -44,7 +44,6 @@ const struct argp export_argp = {
 int verb_export(int argc, char **argv) {
     struct arguments arguments = {0};
     struct adele_model *model = NULL;
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&export_argp, argc, argv, 0, 0, &arguments);
     adele_status status = adele_model_open(arguments.path, arguments.checkpoint, "cpu", &model);
     if (status == ADELE_OK)

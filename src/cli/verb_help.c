@@ -3,8 +3,6 @@
 // others to read: manual pages and the shells' completion. The build installs their output.
 #include "cli/arguments.h"
 #include "cli/cli.h"
-#include "cli/completion.h"
-#include "cli/manual.h"
 #include "cli/misspelt.h"
 
 #include <argp.h>
@@ -48,7 +46,6 @@ const struct argp help_argp = {
 
 int verb_help(int argc, char **argv) {
     struct help_arguments arguments = {0};
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&help_argp, argc, argv, 0, 0, &arguments);
     if (arguments.completion != NULL && strcmp(arguments.completion, "bash") == 0) {
         completion_print_bash();

@@ -68,7 +68,6 @@ static bool print_named(const char *name) {
 
 int verb_info(int argc, char **argv) {
     const char *device = NULL;
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&info_argp, argc, argv, 0, 0, &device);
     printf("adele %s\ncompiler: %s\n", adele_version(), adele_compiler());
     bool has_mpi = adele_mpi_library()[0] != '\0';

@@ -56,7 +56,6 @@ const struct argp init_argp = {
 int verb_init(int argc, char **argv) {
     struct init_arguments arguments = {0};
     struct adele_init_report *report = NULL;
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&init_argp, argc, argv, 0, NULL, &arguments);
     adele_status status = adele_init(&arguments.data, &arguments.init, &report);
     if (status != ADELE_OK)

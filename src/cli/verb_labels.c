@@ -55,7 +55,6 @@ static void show_not_learned(void *context, const struct adele_class_correction 
 int verb_labels(int argc, char **argv) {
     struct adele_labels_options arguments = {0};
     long long n_changed = 0;
-    argp_err_exit_status = CLI_USAGE;
     arguments.n_changed = &n_changed;
     argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
     adele_status status = adele_labels(&arguments);

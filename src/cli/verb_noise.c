@@ -178,7 +178,6 @@ int verb_noise(int argc, char **argv) {
     struct noise_arguments arguments = {0};
     struct adele_noise_report *report = NULL;
     adele_noise_options_init(&arguments.noise);
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&noise_argp, argc, argv, 0, NULL, &arguments);
     adele_status status = adele_noise(&arguments.data, &arguments.noise, &report);
     if (status == ADELE_OK) {

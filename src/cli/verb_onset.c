@@ -70,7 +70,6 @@ const struct argp onset_argp = {
 
 int verb_onset(int argc, char **argv) {
     struct onset_arguments arguments = {0};
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&onset_argp, argc, argv, 0, NULL, &arguments);
     struct adele_onset_list *list = NULL;
     adele_status status = adele_onset_read(arguments.path, &list);

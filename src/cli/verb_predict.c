@@ -54,7 +54,6 @@ const struct argp predict_argp = {
 
 int verb_predict(int argc, char **argv) {
     struct arguments arguments = {0};
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&predict_argp, argc, argv, 0, 0, &arguments);
     return model_arguments_run(&arguments.model, predict, &arguments);
 }

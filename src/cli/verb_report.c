@@ -49,7 +49,6 @@ const struct argp report_argp = {
 int verb_report(int argc, char **argv) {
     struct adele_report_options arguments = {0};
     char *table = NULL;
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&report_argp, argc, argv, 0, NULL, &arguments);
     adele_status status = adele_report(&arguments, &table);
     if (status == ADELE_OK)

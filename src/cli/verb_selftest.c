@@ -159,7 +159,6 @@ static void print_result(const struct selftest_result *result) {
 int verb_selftest(int argc, char **argv) {
     struct arguments arguments = {
         .device = "cuda", .only = ~(uint64_t)0, .seconds = SELFTEST_SECONDS};
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&selftest_argp, argc, argv, 0, 0, &arguments);
     if (arguments.is_child)
         return be_child(&arguments);

@@ -190,7 +190,6 @@ int verb_table(int argc, char **argv) {
     struct arguments arguments = {.options = {.n_seeds = 3, .output = "runs"}, .seeds = {0, 1, 2}};
     struct adele_table *table = NULL;
     struct progress progress;
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&table_argp, argc, argv, 0, 0, &arguments);
     struct adele_table_options *options = &arguments.options;
     options->sets = arguments.sets.texts;

@@ -128,7 +128,6 @@ static adele_status train(struct adele_ranks *ranks, void *context) {
 
 int verb_train(int argc, char **argv) {
     struct arguments arguments = {0};
-    argp_err_exit_status = CLI_USAGE;
     argp_parse(&train_argp, argc, argv, 0, 0, &arguments);
     arguments.options.sets = arguments.sets.texts;
     arguments.options.n_sets = arguments.sets.n;

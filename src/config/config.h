@@ -170,4 +170,14 @@ ADELE_MUST_CHECK adele_status config_ignored_keys(const struct config *config, c
 // from the data set. Texts are borrowed from config.
 void config_dataset(const struct config *config, struct dataset_config *out);
 void config_network(const struct config *config, struct network_config *out);
+
+// The keys whose values are paths.
+#define CONFIG_N_PATHS 6
+
+struct config_path {
+    const char *key;
+    char **text; // owned by the configuration; NULL where it is not given
+};
+// The first one is data.root.
+void config_list_paths(struct config *config, struct config_path out[CONFIG_N_PATHS]);
 #endif

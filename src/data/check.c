@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // `adele check`: reads every file of a data set and lists what is wrong with it.
-#include "data/check.h"
+#include "data/check_report.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/check_cases.h"
-#include "data/dataset_open.h"
+#include "data/dataset.h"
 #include "data/fingerprint.h"
 #include "data/foreground.h"
 #include "data/label_values.h"

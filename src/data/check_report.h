@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 struct adele_fingerprint;
+struct dataset_config;
 
 enum check_kind {
     CHECK_LABEL_OUT_OF_RANGE,
@@ -41,4 +42,10 @@ void check_report_deinit(struct check_report *report);
 ADELE_MUST_CHECK adele_status check_report_add(struct check_report *report, enum check_kind kind,
                                                bool is_error, const char *hint, const char *format,
                                                ...) ADELE_PRINTF(5, 6);
+
+// ---- check.c ------------------------------------------------------------------------------------
+// Reads every file. Fails only when the data set cannot be opened at all; problems are in the
+// report.
+ADELE_MUST_CHECK adele_status check_run(const struct dataset_config *config,
+                                        struct check_report *out);
 #endif

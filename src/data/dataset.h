@@ -125,6 +125,11 @@ struct dataset {
 // file and what was expected there. An empty train split is an error; val and test may be empty.
 ADELE_MUST_CHECK adele_status dataset_open(const struct dataset_config *config,
                                            struct dataset **out);
+// The same, with the problems of single cases in the report.
+struct check_report;
+ADELE_MUST_CHECK adele_status dataset_open_reported(const struct dataset_config *config,
+                                                    struct check_report *report,
+                                                    struct dataset **out);
 void dataset_close(struct dataset *dataset); // NULL is legal
 OWNER(dataset_close, struct dataset)
 // Loads pictures of one file with the number of channels that a model needs, where that loses

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Opening a data set: layout, categories, splits and files. Reads headers, no pixels.
-#include "data/dataset_open.h"
+#include "data/dataset.h"
 
 #include "base/fail.h"
 #include "base/log.h"

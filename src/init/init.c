@@ -7,10 +7,10 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/config.h"
-#include "data/dataset_open.h"
+#include "data/dataset.h"
 #include "data/fingerprint.h"
 #include "data/name_list.h"
-#include "init/init_yaml.h"
+#include "init/init_choices.h"
 #include "output/output.h"
 
 #include <ctype.h>

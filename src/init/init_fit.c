@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "init/init_fit.h"
+#include "init/init_choices.h"
 
 #include "base/fail.h"
 #include "nn/network.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "init/init_yaml.h"
+#include "init/init_choices.h"
 
 #include "base/fail.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "init/label_guess.h"
+#include "init/init_choices.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "init/split_guess.h"
+#include "init/init_choices.h"
 
 #include "base/fail.h"
 #include "base/file.h"

@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 #include "data/label_lookup.h"
-#include "noise/noise_boundary.h"
+#include "noise/noise_kinds.h"
 #include "noise/noise_render.h"
 
 #include <math.h>

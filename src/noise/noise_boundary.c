@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "noise/noise_boundary.h"
+#include "noise/noise_kinds.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

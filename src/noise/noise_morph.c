@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One label map's organs eroded or dilated at a common size of about 1,000 pixels: METHOD
 // section 6.
-#include "noise/noise_morph.h"
+#include "noise/noise_kinds.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

@@ -5,11 +5,8 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "data/label_lookup.h"
-#include "noise/noise_boundary.h"
-#include "noise/noise_coarse.h"
-#include "noise/noise_morph.h"
+#include "noise/noise_kinds.h"
 #include "noise/noise_objects.h"
-#include "noise/noise_shift.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -38,6 +35,21 @@ static void flip(const struct noise_image *image, int n_categories, double share
 static double under_share(double strength) {
     double excess = (strength - ALL_UNDER_BEGIN) / (NOISE_ALL_UNDER - ALL_UNDER_BEGIN);
     return 0.5 + 0.5 * fmin(1, fmax(0, excess));
+}
+
+static int clamp(int64_t i, int n) {
+    return i < 0 ? 0 : i >= n ? n - 1 : (int)i;
+}
+
+void noise_shift(const uint8_t *clean, int height, int width, int down, int right, uint8_t *out) {
+    for (int y = 0; y < height; y++) {
+        const uint8_t *from = clean + (size_t)clamp((int64_t)y - down, height) * (size_t)width;
+        for (int x = 0; x < width; x++) {
+            size_t at = (size_t)y * (size_t)width + (size_t)x;
+            uint8_t moved = from[clamp((int64_t)x - right, width)];
+            out[at] = clean[at] == LABEL_IGNORE || moved == LABEL_IGNORE ? clean[at] : moved;
+        }
+    }
 }
 
 // Moves the map in any direction, by half to one and a half times the distance in pixels.

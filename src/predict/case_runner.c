@@ -10,7 +10,7 @@
 #include "ranks/case_findings.h"
 #include "ranks/shared_output.h"
 #include "scores/map_counter.h"
-#include "scores/score_gather.h"
+#include "scores/score_cases.h"
 
 #include <string.h>
 

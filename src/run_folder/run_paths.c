@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "config/path_keys.h"
+#include "config/config.h"
 
 #include <string.h>
 

@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+struct ranks;
+
 struct scored_case {
     char *name;
     struct class_score *classes; // (n_classes)
@@ -68,4 +70,7 @@ struct score_difference {
 ADELE_MUST_CHECK adele_status score_difference(const struct case_scores *a,
                                                const struct case_scores *b, const int *match, int c,
                                                enum score_measure m, struct score_difference *out);
+// score_gather.c. Collective: puts the cases of all ranks behind each other by rank, so that each
+// has what one process has. Nothing for one process.
+ADELE_MUST_CHECK adele_status case_scores_gather(struct ranks *ranks, struct case_scores *scores);
 #endif

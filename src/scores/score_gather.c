@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "scores/score_gather.h"
+#include "ranks/ranks.h"
+#include "scores/score_cases.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "config/config.h"
 #include "config/key_table.h"
-#include "config/path_keys.h"
 #include "support/comma_locale.h"
 #include "support/config_pages.h"
 #include "support/config_texts.h"

@@ -2,7 +2,7 @@
 // Every kind of problem, planted in a data set and found; and nothing found in a sound one.
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/check.h"
+#include "data/check_report.h"
 #include "data/dataset.h"
 #include "image/nifti.h"
 #include "support/new_volume.h"

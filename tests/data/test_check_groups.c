@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Similar problems are grouped.
 #include "base/memory.h"
-#include "data/check.h"
 #include "data/check_groups.h"
 #include "data/check_report.h"
+#include "data/dataset.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

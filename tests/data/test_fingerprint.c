@@ -2,7 +2,8 @@
 // The fingerprint of data sets whose numbers are known, and that it stays short for many cases.
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/check.h"
+#include "data/check_report.h"
+#include "data/dataset.h"
 #include "data/fingerprint.h"
 #include "image/image.h"
 #include "support/program.h"

@@ -5,7 +5,8 @@
 
 #include "base/file.h"
 #include "config/config.h"
-#include "data/check.h"
+#include "data/check_report.h"
+#include "data/dataset.h"
 #include "data/load.h"
 #include "image/image.h"
 #include "noise/noise_files.h"

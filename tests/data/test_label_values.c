@@ -3,7 +3,8 @@
 // report value, position and count, and such slices are never skipped; what is a class by its slope
 // or its data type is read.
 #include "base/file.h"
-#include "data/check.h"
+#include "data/check_report.h"
+#include "data/dataset.h"
 #include "data/load.h"
 #include "support/label_set.h"
 #include "support/scratch.h"

@@ -2,7 +2,7 @@
 // Names and numbers as people and other programs write them: endings, lists, dataset.json, links,
 // palettes. Each is read correctly, or the message names what was found.
 #include "base/file.h"
-#include "data/check.h"
+#include "data/check_report.h"
 #include "data/dataset.h"
 #include "data/folder_cache.h"
 #include "data/label_lookup.h"

@@ -2,7 +2,7 @@
 // Data sets whose files are stored in different orders: what is read is what one order gives, and
 // files with another position are refused.
 #include "base/log.h"
-#include "data/check.h"
+#include "data/check_report.h"
 #include "data/dataset.h"
 #include "data/load.h"
 #include "image/nifti.h"

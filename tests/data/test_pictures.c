@@ -6,7 +6,7 @@
 #include "base/half.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/check.h"
+#include "data/check_report.h"
 #include "data/dataset.h"
 #include "data/label_store.h"
 #include "data/load.h"

@@ -3,7 +3,7 @@
 // check` and training name it, before the first step.
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/check.h"
+#include "data/check_report.h"
 #include "data/dataset.h"
 #include "data/load.h"
 #include "image/image.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Size, width and batch for devices with much and with little memory.
-#include "init/init_fit.h"
+#include "init/init_choices.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 // Which classes follow from which values of masks.
 #include "base/memory.h"
 #include "data/label_lookup.h"
-#include "init/label_guess.h"
+#include "init/init_choices.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

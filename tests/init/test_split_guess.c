@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The split that is drawn: its size, its seed, and that no patient is on both sides.
 #include "base/memory.h"
-#include "init/split_guess.h"
+#include "init/init_choices.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

@@ -3,10 +3,8 @@
 // and what holds for a set of maps.
 #include "base/memory.h"
 #include "noise/noise.h"
-#include "noise/noise_boundary.h"
-#include "noise/noise_coarse.h"
+#include "noise/noise_kinds.h"
 #include "noise/noise_objects.h"
-#include "noise/noise_shift.h"
 #include "support/plain_noise.h"
 
 #include <setjmp.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/label_set.h"
-#include "data/check.h"
+#include "data/check_report.h"
+#include "data/dataset.h"
 #include "noise/noise.h"
 #include "noise/noise_files.h"
 #include "support/scratch.h"

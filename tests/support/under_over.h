@@ -3,7 +3,7 @@
 #ifndef ADELE_TESTS_UNDER_OVER_H
 #define ADELE_TESTS_UNDER_OVER_H
 
-#include "noise/noise_morph.h"
+#include "noise/noise_kinds.h"
 
 static inline adele_status noise_under_over(const uint8_t *clean, int height, int width,
                                             int n_categories, int n_iterations, int is_over,
