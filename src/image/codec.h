@@ -9,22 +9,31 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum image_kind { IMAGE_KIND_PNG, IMAGE_KIND_JPEG, IMAGE_KIND_TIFF, IMAGE_KIND_BMP };
-
 // The size of a regular file; anything else of that name (folder, pipe) is ADELE_IO, because
 // opening a pipe would block.
 ADELE_MUST_CHECK adele_status image_file_bytes(const char *path, uint64_t *out);
 
+struct image_rows;
+
+// What a kind of file is read by.
+struct image_codec {
+    bool is_exact; // the values of pixels are those that were saved; not of JPEG
+    // `keep_values`: palette indices and 1, 2, 4-bit grays come out as they are in the file, and
+    // the palette is filled; without, palettes become RGB and small grays are scaled to 0..255.
+    adele_status (*load)(const char *path, bool keep_values, size_t memory_limit,
+                         struct image *out);
+    adele_status (*probe)(const char *path, int *width, int *height);
+    // *out is NULL where the file's rows do not lie in the picture's order. NULL: of no file.
+    adele_status (*rows)(const char *path, struct image_rows **out);
+};
 // By the first bytes; ADELE_FORMAT when they are of another kind.
-ADELE_MUST_CHECK adele_status image_detect_kind(const char *path, enum image_kind *out);
+ADELE_MUST_CHECK adele_status image_find_codec(const char *path, const struct image_codec **out);
 
 // Refuses extents outside 1..IMAGE_MAX_EXTENT and decoded sizes above `memory_limit` (0 = none),
 // before any memory is allocated for them.
 ADELE_MUST_CHECK adele_status image_check_claim(const char *path, uint64_t width, uint64_t height,
                                                 int n_channels, int n_bits, size_t memory_limit);
 
-// `keep_values`: palette indices and 1, 2, 4-bit grays come out as they are in the file, and the
-// palette is filled; without, palettes become RGB and small grays are scaled to 0..255.
 ADELE_MUST_CHECK adele_status image_png_load(const char *path, bool keep_values,
                                              size_t memory_limit, struct image *out);
 // Only the alpha channel, as a gray picture: for messages.
@@ -39,12 +48,11 @@ struct image_rows {
     adele_status (*read)(struct image_rows *rows, int n_rows, void *out);
     void (*close)(struct image_rows *rows); // also frees it
 };
-// *out is NULL where the file's rows do not lie in the picture's order.
 ADELE_MUST_CHECK adele_status image_png_rows(const char *path, struct image_rows **out);
 ADELE_MUST_CHECK adele_status image_tiff_rows(const char *path, struct image_rows **out);
 
-ADELE_MUST_CHECK adele_status image_jpeg_load(const char *path, size_t memory_limit,
-                                              struct image *out);
+ADELE_MUST_CHECK adele_status image_jpeg_load(const char *path, bool keep_values,
+                                              size_t memory_limit, struct image *out);
 ADELE_MUST_CHECK adele_status image_jpeg_probe(const char *path, int *width, int *height);
 
 ADELE_MUST_CHECK adele_status image_tiff_load(const char *path, bool keep_values,

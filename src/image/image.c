@@ -51,17 +51,22 @@ static const char *other_kind(const unsigned char start[START_BYTES]) {
     return NULL;
 }
 
-adele_status image_detect_kind(const char *path, enum image_kind *out) {
+static const struct image_codec png = {true, image_png_load, image_png_probe, image_png_rows};
+static const struct image_codec jpeg = {false, image_jpeg_load, image_jpeg_probe, NULL};
+static const struct image_codec tiff = {true, image_tiff_load, image_tiff_probe, image_tiff_rows};
+static const struct image_codec bmp = {true, image_bmp_load, image_bmp_probe, NULL};
+
+adele_status image_find_codec(const char *path, const struct image_codec **out) {
     static const struct {
         const char *mark;
         size_t n_bytes;
-        enum image_kind kind;
-    } kinds[] = {{"\x89PNG\r\n\x1a\n", 8, IMAGE_KIND_PNG},
-                 {"\xff\xd8\xff", 3, IMAGE_KIND_JPEG},
-                 {"II*\0", 4, IMAGE_KIND_TIFF},
-                 {"MM\0*", 4, IMAGE_KIND_TIFF},
-                 {"II+\0", 4, IMAGE_KIND_TIFF},
-                 {"MM\0+", 4, IMAGE_KIND_TIFF}};
+        const struct image_codec *codec;
+    } kinds[] = {{"\x89PNG\r\n\x1a\n", 8, &png},
+                 {"\xff\xd8\xff", 3, &jpeg},
+                 {"II*\0", 4, &tiff},
+                 {"MM\0*", 4, &tiff},
+                 {"II+\0", 4, &tiff},
+                 {"MM\0+", 4, &tiff}};
     uint64_t file_bytes = 0;
     unsigned char start[START_BYTES] = {0};
     size_t n_start = 0;
@@ -72,11 +77,11 @@ adele_status image_detect_kind(const char *path, enum image_kind *out) {
     TRY(read_start(path, start, &n_start));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (n_start >= kinds[i].n_bytes && memcmp(start, kinds[i].mark, kinds[i].n_bytes) == 0) {
-            *out = kinds[i].kind;
+            *out = kinds[i].codec;
             return ADELE_OK;
         }
     if (n_start == START_BYTES && is_bmp(start)) {
-        *out = IMAGE_KIND_BMP;
+        *out = &bmp;
         return ADELE_OK;
     }
     const char *name = other_kind(start);
@@ -92,34 +97,14 @@ adele_status image_detect_kind(const char *path, enum image_kind *out) {
 }
 
 adele_status image_load(const char *path, size_t memory_limit, struct image *out) {
+    const struct image_codec *codec;
     memset(out, 0, sizeof *out);
-    enum image_kind kind;
-    TRY(image_detect_kind(path, &kind));
-    switch (kind) {
-    case IMAGE_KIND_JPEG:
-        return image_jpeg_load(path, memory_limit, out);
-    case IMAGE_KIND_TIFF:
-        return image_tiff_load(path, false, memory_limit, out);
-    case IMAGE_KIND_BMP:
-        return image_bmp_load(path, false, memory_limit, out);
-    case IMAGE_KIND_PNG:
-        break;
-    }
-    return image_png_load(path, false, memory_limit, out);
+    TRY(image_find_codec(path, &codec));
+    return codec->load(path, false, memory_limit, out);
 }
 
 adele_status image_probe(const char *path, int *width, int *height) {
-    enum image_kind kind;
-    TRY(image_detect_kind(path, &kind));
-    switch (kind) {
-    case IMAGE_KIND_JPEG:
-        return image_jpeg_probe(path, width, height);
-    case IMAGE_KIND_TIFF:
-        return image_tiff_probe(path, width, height);
-    case IMAGE_KIND_BMP:
-        return image_bmp_probe(path, width, height);
-    case IMAGE_KIND_PNG:
-        break;
-    }
-    return image_png_probe(path, width, height);
+    const struct image_codec *codec;
+    TRY(image_find_codec(path, &codec));
+    return codec->probe(path, width, height);
 }

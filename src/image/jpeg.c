@@ -171,7 +171,9 @@ static adele_status decode(struct jpeg_reader *reader, struct image *out) {
     return ADELE_OK;
 }
 
-adele_status image_jpeg_load(const char *path, size_t memory_limit, struct image *out) {
+adele_status image_jpeg_load(const char *path, bool keep_values, size_t memory_limit,
+                             struct image *out) {
+    (void)keep_values; // there are no others
     memset(out, 0, sizeof *out);
     adele_status status = ADELE_OK;
     struct jpeg_reader reader;

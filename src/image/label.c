@@ -63,18 +63,13 @@ static adele_status check_alpha(const char *path, size_t memory_limit, const str
 
 adele_status image_load_label(const char *path, size_t memory_limit, struct image *out) {
     memset(out, 0, sizeof *out);
-    enum image_kind kind;
-    TRY(image_detect_kind(path, &kind));
-    if (kind == IMAGE_KIND_JPEG)
+    const struct image_codec *codec;
+    TRY(image_find_codec(path, &codec));
+    if (!codec->is_exact)
         return FAIL(ADELE_DATA, "Save the mask as PNG.",
                     "%s: a JPEG file is not a mask: its compression changes the values", path);
     struct image wide;
-    if (kind == IMAGE_KIND_TIFF)
-        TRY(image_tiff_load(path, true, memory_limit, &wide));
-    else if (kind == IMAGE_KIND_BMP)
-        TRY(image_bmp_load(path, true, memory_limit, &wide));
-    else
-        TRY(image_png_load(path, true, memory_limit, &wide));
+    TRY(codec->load(path, true, memory_limit, &wide));
     adele_status status = check_alpha(path, memory_limit, &wide);
     if (status != ADELE_OK) {
         image_deinit(&wide);

@@ -4,19 +4,10 @@
 #include "image/codec.h"
 
 adele_status image_rows_open(const char *path, struct image_rows **out) {
-    enum image_kind kind;
+    const struct image_codec *codec;
     *out = NULL;
-    TRY(image_detect_kind(path, &kind));
-    switch (kind) {
-    case IMAGE_KIND_PNG:
-        return image_png_rows(path, out);
-    case IMAGE_KIND_TIFF:
-        return image_tiff_rows(path, out);
-    case IMAGE_KIND_JPEG:
-    case IMAGE_KIND_BMP:
-        break;
-    }
-    return ADELE_OK;
+    TRY(image_find_codec(path, &codec));
+    return codec->rows != NULL ? codec->rows(path, out) : ADELE_OK;
 }
 
 void image_rows_close(struct image_rows *rows) {
