@@ -121,7 +121,7 @@ adele_status adele_audit_folds(const struct adele_data *data, int n_folds, const
     struct ranks *ranks = ranks_of(options->ranks);
     char name[RANK_DEVICE_BYTES];
     struct audit_options wanted;
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     struct dataset_config dataset;
     struct audit_result result;
     int n_classes = 0;
@@ -132,17 +132,14 @@ adele_status adele_audit_folds(const struct adele_data *data, int n_folds, const
         status = read_fold_options(options, &wanted);
     if (status == ADELE_OK)
         status = resolve(data, &config, &dataset);
-    status = ranks_agree(ranks, status);
-    if (status == ADELE_OK)
-        status = audit_folds_run(&(struct audit_folds){.data = data,
-                                                       .config = config,
-                                                       .dataset = &dataset,
-                                                       .options = &wanted,
-                                                       .device = name,
-                                                       .n_folds = n_folds},
-                                 &result, &n_classes);
-    if (status == ADELE_OK)
-        fill_summary(&result, n_classes, out);
-    config_destroy(config);
-    return status;
+    TRY(ranks_agree(ranks, status));
+    TRY(audit_folds_run(&(struct audit_folds){.data = data,
+                                              .config = config,
+                                              .dataset = &dataset,
+                                              .options = &wanted,
+                                              .device = name,
+                                              .n_folds = n_folds},
+                        &result, &n_classes));
+    fill_summary(&result, n_classes, out);
+    return ADELE_OK;
 }

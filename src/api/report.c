@@ -16,34 +16,29 @@ void adele_free(void *text) {
 // A report needs nothing of the runs' configurations: where one cannot be read, the run's data set
 // is not known and cannot be guarded.
 static adele_status guard_run(const char *run, const char *data, struct output *output) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     adele_status status = run_folder_load_config(run, data, &config);
     if (status != ADELE_OK)
         return status == ADELE_NO_MEMORY ? status : ADELE_OK;
-    status = run_folder_guard(run, config, output_guard(output));
-    config_destroy(config);
-    return status;
+    return run_folder_guard(run, config, output_guard(output));
 }
 
 adele_status adele_report(const struct adele_report_options *options, char **table) {
-    struct output *output = NULL;
+    OWNED_BY(output_destroy) struct output *output = NULL;
     struct report_summary *summaries = NULL;
-    adele_status status;
     if (table != NULL)
         *table = NULL;
     if (options->output == NULL || options->n_runs < 1 || options->runs == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder for the report, and one run or more.",
                     "no %s is given", options->output == NULL ? "output" : "run");
     TRY(output_create(options->output, options->overwrite != 0, &output));
-    TRY_GOTO(output_guard_add_data(output_guard(output), options->data), done);
+    TRY(output_guard_add_data(output_guard(output), options->data));
     for (int i = 0; i < options->n_runs; i++)
-        TRY_GOTO(guard_run(options->runs[i], options->data, output), done);
-    TRY_GOTO(report_write(options->n_runs, options->runs, output, &summaries), done);
-    if (table != NULL)
+        TRY(guard_run(options->runs[i], options->data, output));
+    adele_status status = report_write(options->n_runs, options->runs, output, &summaries);
+    if (status == ADELE_OK && table != NULL)
         status = report_table(options->n_runs, summaries, table);
-done:
     report_summaries_destroy(options->n_runs, summaries);
-    output_destroy(output);
     return status;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "audit/audit_folds.h"
 
-#include "audit/fold_ranks.h"
 #include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
@@ -178,22 +177,19 @@ static bool should_stop(void *context) {
 
 // Where an earlier call was stopped, it goes on.
 static adele_status train_in(struct folds *folds, const char *run) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     struct trainer_result result;
     TRY(config_load(folds->config_path, folds->n_sets, (const char *const *)folds->sets, &config));
-    adele_status status = run_paths_resolve(run, NULL, config);
-    if (status == ADELE_OK) {
-        const struct trainer_options options = {.config = config,
-                                                .run_folder = run,
-                                                .resume = true,
-                                                .device = folds->wanted->device,
-                                                .should_stop = should_stop,
-                                                .context = folds};
-        status = trainer_run(&options, &result);
-        if (status != ADELE_OK)
-            log_line(LOG_DETAIL, "ended: %s", adele_error_message());
-    }
-    config_destroy(config);
+    TRY(run_paths_resolve(run, NULL, config));
+    const struct trainer_options options = {.config = config,
+                                            .run_folder = run,
+                                            .resume = true,
+                                            .device = folds->wanted->device,
+                                            .should_stop = should_stop,
+                                            .context = folds};
+    adele_status status = trainer_run(&options, &result);
+    if (status != ADELE_OK)
+        log_line(LOG_DETAIL, "ended: %s", adele_error_message());
     return status;
 }
 

@@ -168,25 +168,18 @@ static adele_status gather_counts(struct ranks *ranks, struct buffer *counts,
 
 adele_status audit_gather_changes(struct ranks *ranks, const struct dataset *dataset,
                                   enum dataset_split split, struct changes *changes) {
-    struct buffer name_buffer = {0}, count_buffer = {0};
-    struct change_row *rows = NULL;
-    struct change_count *counts = NULL;
-    char *names = NULL;
+    CLEANUP(buffer_deinit) struct buffer count_buffer = {0};
+    struct buffer name_buffer = {0};
+    OWNED struct change_row *rows = NULL;
+    OWNED struct change_count *counts = NULL;
+    OWNED char *names = NULL;
     size_t bytes;
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
     adele_status status = flatten_changes(changes, &name_buffer, &count_buffer);
-    TRY_GOTO(gather_names(ranks, &name_buffer, status, &names), done);
-    TRY_GOTO(gather_counts(ranks, &count_buffer, &counts), done);
-    TRY_GOTO(gather_blocks(ranks, changes->rows, (size_t)changes->n * sizeof *rows, (void **)&rows,
-                           &bytes),
-             done);
-    status =
-        take_changes(changes, dataset, split, rows, (int)(bytes / sizeof *rows), names, counts);
-done:
-    buffer_deinit(&count_buffer);
-    memory_free(names);
-    memory_free(counts);
-    memory_free(rows);
-    return status;
+    TRY(gather_names(ranks, &name_buffer, status, &names));
+    TRY(gather_counts(ranks, &count_buffer, &counts));
+    TRY(gather_blocks(ranks, changes->rows, (size_t)changes->n * sizeof *rows, (void **)&rows,
+                      &bytes));
+    return take_changes(changes, dataset, split, rows, (int)(bytes / sizeof *rows), names, counts);
 }

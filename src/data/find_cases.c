@@ -144,15 +144,12 @@ static adele_status add_cases(struct dataset_finder *finder, const struct datase
 // Reads a list file of the user: the path as given, or relative to the data set.
 static adele_status read_list_file(const struct dataset *dataset, const char *path,
                                    struct file_list *out) {
-    char *inside = NULL;
+    OWNED char *inside = NULL;
     if (!file_exists(path)) {
         inside = file_join(dataset->root, path);
         TRY(CHECK_MEMORY(inside));
     }
-    adele_status status =
-        name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);
-    memory_free(inside);
-    return status;
+    return name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);
 }
 
 adele_status find_cases(struct dataset_finder *finder, const struct dataset_layout_ops *ops,

@@ -72,21 +72,15 @@ static adele_status check_inside(const struct dataset *dataset, const char *fold
 adele_status finder_file(const struct dataset *dataset, const char *folder, const char *sub,
                          const char *name, const char *suffix, char **out) {
     *out = NULL;
-    char *path = sub[0] == '\0' ? memory_printf("%s/%s%s", folder, name, suffix)
-                                : memory_printf("%s/%s/%s%s", folder, sub, name, suffix);
+    OWNED char *path = sub[0] == '\0' ? memory_printf("%s/%s%s", folder, name, suffix)
+                                      : memory_printf("%s/%s/%s%s", folder, sub, name, suffix);
     TRY(CHECK_MEMORY(path));
-    if (!file_exists(path)) {
-        memory_free(path);
+    if (!file_exists(path))
         return ADELE_OK;
-    }
-    adele_status status = check_inside(dataset, folder, path);
-    if (status == ADELE_OK)
-        status = file_check_regular(path);
-    if (status != ADELE_OK) {
-        memory_free(path);
-        return status;
-    }
+    TRY(check_inside(dataset, folder, path));
+    TRY(file_check_regular(path));
     *out = path;
+    path = NULL;
     return ADELE_OK;
 }
 
@@ -118,14 +112,11 @@ adele_status finder_any(const struct dataset *dataset, const char *folder, const
         if (*out != NULL)
             return ADELE_OK;
     }
-    char *path = sub[0] == '\0' ? memory_strdup(folder) : file_join(folder, sub);
+    OWNED char *path = sub[0] == '\0' ? memory_strdup(folder) : file_join(folder, sub);
     const char *entry = NULL;
     TRY(CHECK_MEMORY(path));
-    adele_status status = folder_cache_find(dataset, path, name, endings, &entry);
-    memory_free(path);
-    if (status != ADELE_OK || entry == NULL)
-        return status;
-    return finder_file(dataset, folder, sub, entry, "", out);
+    TRY(folder_cache_find(dataset, path, name, endings, &entry));
+    return entry != NULL ? finder_file(dataset, folder, sub, entry, "", out) : ADELE_OK;
 }
 
 // ---- unsupported files --------------------------------------------------------------------------

@@ -106,7 +106,7 @@ static adele_status sample_channel(struct fingerprint_builder *self, int channel
 adele_status fingerprint_builder_add_image(struct fingerprint_builder *self,
                                            const struct case_image *image) {
     size_t plane = (size_t)image->height * (size_t)image->width;
-    float *pixels = NULL;
+    OWNED float *pixels = NULL;
     bool varies = false;
     TRY(add_size(self, image->width, image->height, image->n_slices));
     if (!image->is_volume) {
@@ -117,8 +117,7 @@ adele_status fingerprint_builder_add_image(struct fingerprint_builder *self,
         self->notes.n_16 += image->n_bits == 16;
         TRY(ALLOCATE(&pixels, plane));
     }
-    adele_status status = ADELE_OK;
-    for (int channel = 0; channel < image->n_channels && status == ADELE_OK; channel++) {
+    for (int channel = 0; channel < image->n_channels; channel++) {
         const float *source = pixels;
         size_t n = plane;
         if (image->is_volume) {
@@ -127,14 +126,13 @@ adele_status fingerprint_builder_add_image(struct fingerprint_builder *self,
         } else {
             case_image_plane(image, 0, channel, pixels);
         }
-        status = sample_channel(self, channel, source, n, &varies);
+        TRY(sample_channel(self, channel, source, n, &varies));
     }
-    if (status == ADELE_OK && !varies)
+    if (!varies)
         count(&self->notes.constant, self->item->image_path[0]);
     if (image->n_channels > self->n_channels)
         self->n_channels = image->n_channels;
-    memory_free(pixels);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status fingerprint_builder_add_mask(struct fingerprint_builder *self, const char *path,

@@ -48,6 +48,10 @@ struct list {
     int n;
 };
 
+static void list_deinit(struct list *list) {
+    buffer_deinit(&list->text);
+}
+
 static adele_status list_add(struct list *list, const char *text) {
     if (list->n++ >= MAX_LISTED)
         return ADELE_OK;
@@ -56,21 +60,16 @@ static adele_status list_add(struct list *list, const char *text) {
 
 static adele_status list_finish(struct adele_fingerprint *out, struct list *list,
                                 const char *before) {
-    adele_status status = ADELE_OK;
     if (list->n > MAX_LISTED)
-        status = buffer_printf(&list->text, ", and %d more", list->n - MAX_LISTED);
-    if (status == ADELE_OK && list->n > 0)
-        status = add(out, memory_printf("%s: %s", before, list->text.data));
-    buffer_deinit(&list->text);
-    return status;
+        TRY(buffer_printf(&list->text, ", and %d more", list->n - MAX_LISTED));
+    return list->n > 0 ? add(out, memory_printf("%s: %s", before, list->text.data)) : ADELE_OK;
 }
 
 // ---- classes and values -------------------------------------------------------------------------
 
 static adele_status add_classes(struct adele_fingerprint *out, bool is_absent) {
-    struct list list = {0};
-    adele_status status = ADELE_OK;
-    for (int c = 1; c < out->n_classes && out->n_masks > 0 && status == ADELE_OK; c++) {
+    CLEANUP(list_deinit) struct list list = {0};
+    for (int c = 1; c < out->n_classes && out->n_masks > 0; c++) {
         const struct adele_class_share *item = &out->classes[c];
         char text[160];
         bool is_rare =
@@ -82,29 +81,22 @@ static adele_status add_classes(struct adele_fingerprint *out, bool is_absent) {
         else
             (void)snprintf(text, sizeof text, "%.100s (%.2g %% of the pixels, in %d of %d masks)",
                            item->name, 100.0 * item->share, item->n_cases, out->n_masks);
-        status = list_add(&list, text);
+        TRY(list_add(&list, text));
     }
-    if (status == ADELE_OK)
-        return list_finish(out, &list, is_absent ? "classes in no mask" : "rare classes");
-    buffer_deinit(&list.text);
-    return status;
+    return list_finish(out, &list, is_absent ? "classes in no mask" : "rare classes");
 }
 
 static adele_status add_values(struct adele_fingerprint *out, const struct dataset *dataset) {
-    struct list list = {0};
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < out->n_values && status == ADELE_OK; i++) {
+    CLEANUP(list_deinit) struct list list = {0};
+    for (int i = 0; i < out->n_values; i++) {
         char text[96];
         if (label_lookup_category(dataset->lookup, out->values[i].value) >= 0)
             continue;
         (void)snprintf(text, sizeof text, "%d (in %d of %d masks)", out->values[i].value,
                        out->values[i].n_cases, out->n_masks);
-        status = list_add(&list, text);
+        TRY(list_add(&list, text));
     }
-    if (status == ADELE_OK)
-        return list_finish(out, &list, "values in masks that are no class");
-    buffer_deinit(&list.text);
-    return status;
+    return list_finish(out, &list, "values in masks that are no class");
 }
 
 // ---- images -------------------------------------------------------------------------------------

@@ -152,14 +152,13 @@ static void put_split(const char *inner, char out[FOLDER_GUESS_BYTES]) {
 
 // train/images and train/masks.
 static adele_status find_pair_in_split(const char *root, struct pair *best) {
-    char *train = file_join(root, "train");
+    OWNED char *train = file_join(root, "train");
     TRY(CHECK_MEMORY(train));
     struct pair inner = {0};
-    adele_status status =
-        file_is_directory(train) ? find_pair(train, &inner) : (adele_status)ADELE_OK;
-    memory_free(train);
-    if (status != ADELE_OK || inner.n == 0)
-        return status;
+    if (file_is_directory(train))
+        TRY(find_pair(train, &inner));
+    if (inner.n == 0)
+        return ADELE_OK;
     *best = (struct pair){.n = inner.n, .suffix = inner.suffix};
     put_split(inner.images, best->images);
     put_split(inner.masks, best->masks);

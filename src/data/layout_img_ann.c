@@ -91,29 +91,17 @@ static adele_status describe(struct dataset_finder *finder) {
 static adele_status list_pictures(struct dataset_finder *finder, const char *sub,
                                   bool is_missing_fine, struct file_list *out) {
     const struct dataset *dataset = finder->dataset;
-    char *name = folder_of(dataset, false, sub);
-    char *folder = name != NULL ? file_join(dataset->root, name) : NULL;
-    adele_status status = CHECK_MEMORY(folder);
-    struct file_list files = {0};
-    if (status != ADELE_OK) {
-        memory_free(name);
-        return status;
-    }
+    OWNED char *name = folder_of(dataset, false, sub);
+    OWNED char *folder = name != NULL ? file_join(dataset->root, name) : NULL;
+    CLEANUP(file_list_deinit) struct file_list files = {0};
+    TRY(CHECK_MEMORY(folder));
     if (file_is_directory(folder))
-        status = file_list_directory(folder, &files);
+        TRY(file_list_directory(folder, &files));
     else if (!is_missing_fine)
-        status =
-            FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder", folder);
-    if (status == ADELE_OK)
-        status = finder_report_unread(finder, folder, &files);
-    if (status == ADELE_OK)
-        status = name_list_add_pictures(&files, out);
-    if (status == ADELE_OK && out->n == 0)
-        status = nested_folder_list(finder, name, out);
-    file_list_deinit(&files);
-    memory_free(folder);
-    memory_free(name);
-    return status;
+        return FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder", folder);
+    TRY(finder_report_unread(finder, folder, &files));
+    TRY(name_list_add_pictures(&files, out));
+    return out->n == 0 ? nested_folder_list(finder, name, out) : ADELE_OK;
 }
 
 static adele_status list(struct dataset_finder *finder, enum dataset_split split, const char *list,
@@ -128,22 +116,15 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
 
 static adele_status locate_in(const struct dataset *dataset, const char *sub,
                               struct dataset_case *item) {
-    char *images = folder_of(dataset, false, sub), *masks = folder_of(dataset, true, sub);
-    char *name = memory_printf("%s%s", item->name, dataset_mask_suffix(dataset));
-    adele_status status = CHECK_MEMORY(images != NULL && masks != NULL ? name : NULL);
-    if (status == ADELE_OK)
-        status = finder_any(dataset, dataset->root, images, item->name, finder_image_endings,
-                            &item->image_path[0]);
+    OWNED char *images = folder_of(dataset, false, sub), *masks = folder_of(dataset, true, sub);
+    OWNED char *name = memory_printf("%s%s", item->name, dataset_mask_suffix(dataset));
+    TRY(CHECK_MEMORY(images != NULL && masks != NULL ? name : NULL));
+    TRY(finder_any(dataset, dataset->root, images, item->name, finder_image_endings,
+                   &item->image_path[0]));
     item->n_files = item->image_path[0] != NULL;
-    if (status == ADELE_OK && item->n_files > 0)
-        status = finder_any(dataset, dataset->root, masks, name, finder_label_endings,
-                            &item->label_path);
-    else if (status == ADELE_OK)
-        status = nested_folder_locate(dataset, images, masks, item);
-    memory_free(name);
-    memory_free(images);
-    memory_free(masks);
-    return status;
+    return item->n_files > 0 ? finder_any(dataset, dataset->root, masks, name, finder_label_endings,
+                                          &item->label_path)
+                             : nested_folder_locate(dataset, images, masks, item);
 }
 
 // A case of a list file may be in any of the folders; that of its own split comes first.
@@ -246,12 +227,10 @@ static adele_status orphans(struct dataset_finder *finder) {
     for (int split = 0; split < (dataset->is_flat ? 1 : SPLIT_TEST); split++)
         TRY(check_images(finder, split));
     for (int split = 0; split < (dataset->is_flat ? 1 : SPLIT_COUNT); split++) {
-        struct file_list files = {0};
-        adele_status status = finder_list(dataset, dataset->label_folders[split], &files);
-        for (int i = 0; i < files.n && status == ADELE_OK; i++)
-            status = check_mask(finder, split, files.names[i]);
-        file_list_deinit(&files);
-        TRY(status);
+        CLEANUP(file_list_deinit) struct file_list files = {0};
+        TRY(finder_list(dataset, dataset->label_folders[split], &files));
+        for (int i = 0; i < files.n; i++)
+            TRY(check_mask(finder, split, files.names[i]));
     }
     return ADELE_OK;
 }

@@ -172,12 +172,9 @@ static adele_status locate_in(const struct dataset *dataset, const char *images,
     const char *const endings[] = {dataset->input_ending, NULL};
     int n_files = dataset->has_plain_names ? 1 : DATASET_MAX_FILES;
     for (int channel = 0; channel < n_files; channel++) {
-        char *name = image_name(dataset, item->name, channel);
+        OWNED char *name = image_name(dataset, item->name, channel);
         TRY(CHECK_MEMORY(name));
-        adele_status status =
-            finder_any(dataset, dataset->root, images, name, endings, &item->image_path[channel]);
-        memory_free(name);
-        TRY(status);
+        TRY(finder_any(dataset, dataset->root, images, name, endings, &item->image_path[channel]));
         if (item->image_path[channel] == NULL)
             break;
         item->n_files = channel + 1;
@@ -260,21 +257,18 @@ static bool is_listed_without_image(const struct dataset *dataset, const char *f
 static adele_status orphans(struct dataset_finder *finder) {
     static const char *const folders[2][2] = {{"imagesTr", "labelsTr"}, {"imagesTs", "labelsTs"}};
     const struct dataset *dataset = finder->dataset;
-    adele_status status = ADELE_OK;
-    struct file_list files = {0};
-    for (int i = 0; i < 2 && status == ADELE_OK; i++) {
-        status = finder_list(dataset, folders[i][1], &files);
-        for (int k = 0; k < files.n && status == ADELE_OK; k++)
-            if (!is_listed_without_image(dataset, files.names[k]))
-                status = check_label_file(finder, folders[i][0], folders[i][1], files.names[k]);
-        file_list_deinit(&files);
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(file_list_deinit) struct file_list labels = {0};
+        TRY(finder_list(dataset, folders[i][1], &labels));
+        for (int k = 0; k < labels.n; k++)
+            if (!is_listed_without_image(dataset, labels.names[k]))
+                TRY(check_label_file(finder, folders[i][0], folders[i][1], labels.names[k]));
     }
-    TRY(status);
-    status = list_folder(dataset, "imagesTr", &files);
-    for (int i = 0; i < files.n && status == ADELE_OK; i++)
-        status = check_image_case(finder, files.names[i]);
-    file_list_deinit(&files);
-    return status;
+    CLEANUP(file_list_deinit) struct file_list images = {0};
+    TRY(list_folder(dataset, "imagesTr", &images));
+    for (int i = 0; i < images.n; i++)
+        TRY(check_image_case(finder, images.names[i]));
+    return ADELE_OK;
 }
 
 const struct dataset_layout_ops layout_nnunet = {

@@ -60,13 +60,10 @@ adele_status nested_folder_list(struct dataset_finder *finder, const char *image
 static adele_status find(const struct dataset *dataset, const char *folder, const char *sub,
                          const char *base, const char *suffix, const char *const *endings,
                          char **out) {
-    char *inside = memory_printf("%s/%s", folder, sub), *name = memory_printf("%s%s", base, suffix);
-    adele_status status = CHECK_MEMORY(inside != NULL ? name : NULL);
-    if (status == ADELE_OK)
-        status = finder_any(dataset, dataset->root, inside, name, endings, out);
-    memory_free(inside);
-    memory_free(name);
-    return status;
+    OWNED char *inside = memory_printf("%s/%s", folder, sub);
+    OWNED char *name = memory_printf("%s%s", base, suffix);
+    TRY(CHECK_MEMORY(inside != NULL ? name : NULL));
+    return finder_any(dataset, dataset->root, inside, name, endings, out);
 }
 
 static adele_status find_mask(const struct dataset *dataset, const char *masks, const char *sub,

@@ -113,36 +113,29 @@ static adele_status highest_label(const struct dataset *dataset, const char *pat
 }
 
 static adele_status read_labels(struct dataset *dataset, const char *path, const cJSON *labels) {
-    int highest = 0;
+    int highest = 0, n = 0;
     TRY(highest_label(dataset, path, labels, &highest));
-    const char **names = NULL;
+    OWNED const char **names = NULL;
     TRY(ALLOCATE(&names, (size_t)highest + 1));
-    adele_status status = ADELE_OK;
-    int n = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, labels) {
         const char *name = NULL;
         int value = 0;
         if (cJSON_IsArray(item))
             continue;
-        TRY_GOTO(read_label(path, item, &name, &value), done);
+        TRY(read_label(path, item, &name, &value));
         if (value <= LABEL_MAX_VALUE)
-            TRY_GOTO(place_label(dataset, path, name, value, names, &n), done);
+            TRY(place_label(dataset, path, name, value, names, &n));
     }
     for (int value = 0; value < n; value++) {
         // Atlases have gaps between their values; a label_map closes them.
         if (names[value] == NULL && dataset->map.n > 0)
             names[value] = "unnamed";
-        if (names[value] == NULL) {
-            status = FAIL(ADELE_DATA, "Number the labels 0, 1, 2, ... or set data.label_map.",
-                          "%s: labels: no label has the value %d", path, value);
-            goto done;
-        }
+        if (names[value] == NULL)
+            return FAIL(ADELE_DATA, "Number the labels 0, 1, 2, ... or set data.label_map.",
+                        "%s: labels: no label has the value %d", path, value);
     }
-    status = label_names_set(dataset, n, names);
-done:
-    memory_free(names);
-    return status;
+    return label_names_set(dataset, n, names);
 }
 
 static adele_status read_ending(struct dataset *dataset, const char *path, const cJSON *json) {

@@ -84,15 +84,14 @@ static int find_groups(const struct named_case *cases, int n, bool is_by_patient
 static adele_status sort_by_patient(struct dataset *dataset, struct named_case **out) {
     struct dataset_case *cases = dataset->cases[SPLIT_TRAIN];
     int n = dataset->n_cases[SPLIT_TRAIN];
-    struct named_case *sorted = NULL;
-    const char **names = NULL;
+    OWNED struct named_case *sorted = NULL;
+    OWNED const char **names = NULL;
     enum patient_rule rule;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&sorted, n), done);
-    TRY_GOTO(ALLOCATE(&names, n), done);
+    TRY(ALLOCATE(&sorted, n));
+    TRY(ALLOCATE(&names, n));
     for (int i = 0; i < n; i++)
         names[i] = cases[i].name;
-    TRY_GOTO(patient_rule_choose(names, n, &rule), done);
+    TRY(patient_rule_choose(names, n, &rule));
     for (int i = 0; i < n; i++)
         sorted[i] = (struct named_case){cases[i], patient_name_bytes(rule, names[i])};
     qsort(sorted, (size_t)n, sizeof *sorted, compare_cases);
@@ -100,10 +99,7 @@ static adele_status sort_by_patient(struct dataset *dataset, struct named_case *
         cases[i] = sorted[i].item;
     *out = sorted;
     sorted = NULL;
-done:
-    memory_free(names);
-    memory_free(sorted);
-    return status;
+    return ADELE_OK;
 }
 
 // Marks the cases of validation: whole groups in a drawn order, until a fifth is reached. At least

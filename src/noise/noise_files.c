@@ -62,23 +62,19 @@ static adele_status add_case(struct noise_set *set, int i_case) {
     const struct dataset *dataset = set->dataset;
     const struct dataset_case *item = &dataset->cases[SPLIT_TRAIN][i_case];
     const char *path = dataset_label_source(item, SPLIT_TRAIN);
-    struct case_labels labels;
+    CLEANUP(case_labels_deinit) struct case_labels labels = {0};
+    OWNED struct palette_use *use = NULL;
     if (!path)
         return FAIL(ADELE_DATA, "Add label files for the training cases.",
                     "%s: case %s of the train split has no mask", dataset->root, item->name);
     TRY(case_labels_load_checked(dataset, item, path, NULL, &labels));
     bool keep_all = !labels.is_volume || !dataset->config.foreground_slices_only;
-    adele_status status = ADELE_OK;
-    struct palette_use *use = NULL;
-    status = palette_use_of(&labels, &use);
-    if (status == ADELE_OK)
-        status = palette_check_add(dataset, path, use);
-    memory_free(use);
-    for (int slice = 0; slice < labels.n_slices && status == ADELE_OK; slice++)
+    TRY(palette_use_of(&labels, &use));
+    TRY(palette_check_add(dataset, path, use));
+    for (int slice = 0; slice < labels.n_slices; slice++)
         if (keep_all || case_labels_has_foreground(dataset, &labels, slice))
-            status = add_slice(set, i_case, slice, path, &labels);
-    case_labels_deinit(&labels);
-    return status;
+            TRY(add_slice(set, i_case, slice, path, &labels));
+    return ADELE_OK;
 }
 
 // Noise moves the contours of shapes; without any there is nothing to do, and the reason matters.
@@ -104,27 +100,21 @@ static adele_status write_case(const struct noise_set *set, int i_case, int firs
     struct dataset single = *set->dataset;
     single.cases[SPLIT_TRAIN] = set->dataset->cases[SPLIT_TRAIN] + i_case;
     single.n_cases[SPLIT_TRAIN] = 1;
+    CLEANUP(dataset_images_deinit)
     struct dataset_images images = {
         .n = n, .h = n > 0 ? image->height : 1, .w = n > 0 ? image->width : 1};
     size_t n_pixels = (size_t)images.h * (size_t)images.w;
-    uint8_t *clean = NULL, *noisy = NULL;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&clean, (size_t)n * n_pixels + 1), done);
-    TRY_GOTO(ALLOCATE(&noisy, (size_t)n * n_pixels + 1), done);
-    TRY_GOTO(ALLOCATE(&images.origin, (size_t)n + 1), done);
+    OWNED uint8_t *clean = NULL, *noisy = NULL;
+    TRY(ALLOCATE(&clean, (size_t)n * n_pixels + 1));
+    TRY(ALLOCATE(&noisy, (size_t)n * n_pixels + 1));
+    TRY(ALLOCATE(&images.origin, (size_t)n + 1));
     for (int i = 0; i < n; i++) {
         memcpy(clean + (size_t)i * n_pixels, image[i].clean, n_pixels);
         memcpy(noisy + (size_t)i * n_pixels, image[i].noisy, n_pixels);
         images.origin[i] = set->origin[first + i];
         images.origin[i].i_case = 0;
     }
-    status =
-        label_store_export_case(&single, SPLIT_TRAIN, 0, &images, noisy, clean, folder, changes);
-done:
-    memory_free(clean);
-    memory_free(noisy);
-    memory_free(images.origin);
-    return status;
+    return label_store_export_case(&single, SPLIT_TRAIN, 0, &images, noisy, clean, folder, changes);
 }
 
 static adele_status write_changes(const struct noise_set *set, const char *folder,
@@ -233,21 +223,16 @@ static adele_status plan(const struct dataset *dataset, struct output *output) {
 adele_status noise_files_write(const struct dataset *dataset, const struct noise_config *config,
                                const char *folder, bool is_overwriting, struct noise_report *out,
                                int *n_images) {
-    struct noise_set set = {.dataset = dataset};
-    struct output *output = NULL;
-    adele_status status;
+    CLEANUP(set_deinit) struct noise_set set = {.dataset = dataset};
+    OWNED_BY(output_destroy) struct output *output = NULL;
     TRY(output_create(folder, is_overwriting, &output));
-    TRY_GOTO(plan(dataset, output), done);
+    TRY(plan(dataset, output));
     for (int i = 0; i < dataset->n_cases[SPLIT_TRAIN]; i++)
-        TRY_GOTO(add_case(&set, i), done);
-    TRY_GOTO(require_foreground(&set), done);
-    TRY_GOTO(noise_apply(config, dataset->n_categories, set.n, set.images, out), done);
+        TRY(add_case(&set, i));
+    TRY(require_foreground(&set));
+    TRY(noise_apply(config, dataset->n_categories, set.n, set.images, out));
     output_sync_at_end(output);
-    TRY_GOTO(output_begin(output), done);
-    status = output_end(output, write_all(&set, config, out, folder));
+    TRY(output_begin(output));
     *n_images = set.n;
-done:
-    output_destroy(output);
-    set_deinit(&set);
-    return status;
+    return output_end(output, write_all(&set, config, out, folder));
 }

@@ -121,16 +121,14 @@ static adele_status check_existing(const struct output *output,
 
 static adele_status check_files(const struct output *output,
                                 const struct output_manifest *manifest) {
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < output->files.n && status == ADELE_OK; i++) {
+    for (int i = 0; i < output->files.n; i++) {
         struct stat info;
-        char *path = file_join(output->folder, output->files.names[i]);
+        OWNED char *path = file_join(output->folder, output->files.names[i]);
         TRY(CHECK_MEMORY(path));
         if (lstat(path, &info) == 0)
-            status = check_existing(output, manifest, output->files.names[i], path, &info);
-        memory_free(path);
+            TRY(check_existing(output, manifest, output->files.names[i], path, &info));
     }
-    return status;
+    return ADELE_OK;
 }
 
 // Files of one folder are adjacent, so each folder is checked once.

@@ -74,17 +74,16 @@ adele_status output_guard_add_data(struct output_guard *guard, const char *root)
     if (root == NULL || !file_is_directory(root))
         return ADELE_OK;
     TRY(add(guard, root, "the data set", false));
-    struct file_list list;
+    CLEANUP(file_list_deinit) struct file_list list = {0};
     adele_status status = file_list_directory(root, &list);
     if (status != ADELE_OK)
         return status == ADELE_NO_MEMORY ? status
                                          : ADELE_OK; // cannot be read, so it is not used either
-    for (int i = 0; i < list.n && status == ADELE_OK; i++)
-        status = add_below(guard, root, list.names[i]);
-    file_list_deinit(&list);
-    for (size_t i = 0; i < sizeof deeper / sizeof deeper[0] && status == ADELE_OK; i++)
-        status = add_below(guard, root, deeper[i]);
-    return status;
+    for (int i = 0; i < list.n; i++)
+        TRY(add_below(guard, root, list.names[i]));
+    for (size_t i = 0; i < sizeof deeper / sizeof deeper[0]; i++)
+        TRY(add_below(guard, root, deeper[i]));
+    return ADELE_OK;
 }
 
 // Adds the folder of a file and of the target of a symbolic link. `last` avoids checking the same
