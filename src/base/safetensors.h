@@ -56,6 +56,7 @@ ADELE_MUST_CHECK adele_status safetensors_read_f32(const struct safetensors *fil
 struct safetensors_writer;
 ADELE_MUST_CHECK adele_status safetensors_writer_create(struct safetensors_writer **out);
 void safetensors_writer_destroy(struct safetensors_writer *writer); // NULL is legal
+OWNER(safetensors_writer_destroy, struct safetensors_writer)
 // `data` is borrowed until safetensors_writer_save. Names are unique.
 ADELE_MUST_CHECK adele_status safetensors_writer_add(struct safetensors_writer *writer,
                                                      const char *name, enum safetensors_dtype dtype,

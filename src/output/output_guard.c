@@ -198,25 +198,20 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
 // it.
 static adele_status check_chain(const struct output_guard *guard, const char *shown,
                                 const char *folder, const char *name) {
-    char *place = NULL, *whole = NULL;
+    OWNED char *place = NULL;
     TRY(path_resolve(folder, &place));
-    whole = file_join(place, name);
-    adele_status status = CHECK_MEMORY(whole);
-    for (size_t n = strlen(place); status == ADELE_OK;) {
-        char *part = memory_printf("%.*s", n > 0 ? (int)n : 1, whole);
-        status = CHECK_MEMORY(part);
-        if (status == ADELE_OK)
-            status = check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1));
-        memory_free(part);
+    OWNED char *whole = file_join(place, name);
+    TRY(CHECK_MEMORY(whole));
+    for (size_t n = strlen(place);;) {
+        OWNED char *part = memory_printf("%.*s", n > 0 ? (int)n : 1, whole);
+        TRY(CHECK_MEMORY(part));
+        TRY(check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1)));
         if (n <= 1)
-            break;
+            return ADELE_OK;
         while (n > 0 && whole[n - 1] != '/')
             n--;
         n -= n > 0; // the slash
     }
-    memory_free(place);
-    memory_free(whole);
-    return status;
 }
 
 adele_status output_guard_check(const struct output_guard *guard, const char *path) {

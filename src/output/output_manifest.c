@@ -93,28 +93,25 @@ static adele_status read_file(const char *path, const cJSON *item,
     return output_manifest_set(manifest, name, has_bytes ? (int64_t)bytes : -1, xxh3);
 }
 
+static adele_status read_files(const char *path, struct output_manifest *out) {
+    OWNED_BY(cJSON_Delete) cJSON *json = NULL;
+    TRY(json_read(path, &json));
+    const cJSON *files = cJSON_GetObjectItemCaseSensitive(json, "files"), *item;
+    if (!cJSON_IsArray(files))
+        return FAIL(ADELE_FORMAT, BROKEN_HINT, "%s: no array \"files\"", path);
+    cJSON_ArrayForEach(item, files) TRY(read_file(path, item, out));
+    return ADELE_OK;
+}
+
 adele_status output_manifest_read(const char *folder, struct output_manifest *out) {
     memset(out, 0, sizeof *out);
-    char *path = file_join(folder, OUTPUT_MANIFEST_NAME);
-    cJSON *json = NULL;
+    OWNED char *path = file_join(folder, OUTPUT_MANIFEST_NAME);
     TRY(CHECK_MEMORY(path));
-    adele_status status = ADELE_OK;
     if (!file_exists(path))
-        goto done;
-    TRY_GOTO(json_read(path, &json), done);
-    const cJSON *files = cJSON_GetObjectItemCaseSensitive(json, "files"), *item;
-    if (!cJSON_IsArray(files)) {
-        status = FAIL(ADELE_FORMAT, BROKEN_HINT, "%s: no array \"files\"", path);
-        goto done;
-    }
-    cJSON_ArrayForEach(item, files) {
-        TRY_GOTO(read_file(path, item, out), done);
-    }
-done:
+        return ADELE_OK;
+    adele_status status = read_files(path, out);
     if (status != ADELE_OK)
         output_manifest_deinit(out);
-    cJSON_Delete(json);
-    memory_free(path);
     return status;
 }
 

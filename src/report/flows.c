@@ -97,27 +97,24 @@ static adele_status load_file(const char *path, struct corrections *out) {
 
 static adele_status add_up(struct corrections *corrections) {
     struct correction *total = &corrections->total;
-    double *sums = NULL;
+    OWNED double *sums = NULL;
     TRY(ALLOCATE(&sums, PAIRS));
-    adele_status status = ADELE_OK;
     for (int i = 0; i < corrections->n; i++)
         for (int k = 0; k < corrections->items[i].n; k++) {
             const struct flow *flow = &corrections->items[i].flows[k];
             sums[flow->from * 256 + flow->to] += flow->n_pixels;
             total->n_changed += flow->n_pixels;
         }
-    for (int pair = 0; status == ADELE_OK && pair < (int)PAIRS; pair++) {
+    for (int pair = 0; pair < (int)PAIRS; pair++) {
         if (sums[pair] == 0.0)
             continue;
-        status = GROW(&total->flows, total->n);
-        if (status == ADELE_OK)
-            total->flows[total->n++] =
-                (struct flow){.from = pair / 256, .to = pair % 256, .n_pixels = sums[pair]};
+        TRY(GROW(&total->flows, total->n));
+        total->flows[total->n++] =
+            (struct flow){.from = pair / 256, .to = pair % 256, .n_pixels = sums[pair]};
     }
-    memory_free(sums);
     if (total->n > 0)
         qsort(total->flows, (size_t)total->n, sizeof *total->flows, compare_flows);
-    return status;
+    return ADELE_OK;
 }
 
 static int compare_epochs(const void *left, const void *right) {
@@ -126,35 +123,29 @@ static int compare_epochs(const void *left, const void *right) {
 }
 
 static adele_status load_folder(const char *folder, struct corrections *out) {
-    struct file_list list = {0};
+    CLEANUP(file_list_deinit) struct file_list list = {0};
     TRY(file_list_directory(folder, &list));
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < list.n && status == ADELE_OK; i++) {
+    for (int i = 0; i < list.n; i++) {
         if (strncmp(list.names[i], "epoch_", 6) != 0 || !file_has_suffix(list.names[i], ".json"))
             continue;
-        char *path = file_join(folder, list.names[i]);
-        status = CHECK_MEMORY(path);
-        if (status == ADELE_OK)
-            status = load_file(path, out);
-        memory_free(path);
+        OWNED char *path = file_join(folder, list.names[i]);
+        TRY(CHECK_MEMORY(path));
+        TRY(load_file(path, out));
     }
-    file_list_deinit(&list);
     if (out->n > 0)
         qsort(out->items, (size_t)out->n, sizeof *out->items, compare_epochs);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status corrections_load(const struct report_run *run, struct corrections *out) {
     *out = (struct corrections){0};
-    char *folder = file_join(run->path, "labels");
+    OWNED char *folder = file_join(run->path, "labels");
     TRY(CHECK_MEMORY(folder));
-    adele_status status = ADELE_OK;
-    if (file_is_directory(folder)) {
-        status = load_folder(folder, out);
-        if (status == ADELE_OK)
-            status = add_up(out);
-    }
-    memory_free(folder);
+    if (!file_is_directory(folder))
+        return ADELE_OK;
+    adele_status status = load_folder(folder, out);
+    if (status == ADELE_OK)
+        status = add_up(out);
     if (status != ADELE_OK)
         corrections_deinit(out);
     return status;

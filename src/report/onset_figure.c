@@ -6,6 +6,7 @@
 #include "report/figures.h"
 
 #include "base/fail.h"
+#include "base/memory.h"
 #include "report/curves.h"
 #include "report/plot.h"
 
@@ -228,19 +229,19 @@ static void set_layout(struct onset_figure *figure) {
     figure->height = (int)ceil(TOP + figure->n_rows * figure->row_height);
 }
 
+static void figure_deinit(struct onset_figure *figure) {
+    category_curves_deinit(&figure->curves);
+}
+
 adele_status figure_onset(const struct report_run *run, const char *folder, const char *stem) {
     if (run->onset == NULL)
         return ADELE_OK;
-    struct onset_figure figure = {.run = run};
-    adele_status status = ADELE_OK;
+    CLEANUP(figure_deinit) struct onset_figure figure = {.run = run};
     TRY(category_curves_load(run, &figure.curves));
     if (figure.curves.n == 0)
-        goto end; // no epoch has been counted yet
+        return ADELE_OK; // no epoch has been counted yet
     for (int i = 0; i < figure.curves.n; i++)
         figure.any_corrected = figure.any_corrected || figure.curves.items[i].is_corrected;
     set_layout(&figure);
-    TRY_GOTO(plot_save(folder, stem, figure.width, figure.height, draw, &figure), end);
-end:
-    category_curves_deinit(&figure.curves);
-    return status;
+    return plot_save(folder, stem, figure.width, figure.height, draw, &figure);
 }

@@ -70,6 +70,8 @@ static uint32_t label_pixel(const struct overlay *overlay, const struct examples
 }
 
 // Colours are those of the classes, unless the label is a difference and has others.
+OWNER(cairo_surface_destroy, cairo_surface_t)
+
 static adele_status add_overlay(struct buffer *html, const struct examples *size,
                                 const uint8_t *label, const uint32_t *difference_colours) {
     int larger = size->width > size->height ? size->width : size->height;
@@ -77,12 +79,13 @@ static adele_status add_overlay(struct buffer *html, const struct examples *size
     overlay.width = size->width * overlay.factor;
     overlay.height = size->height * overlay.factor;
     overlay.contour = 1 + larger * overlay.factor / CONTOUR_SHARE;
-    struct buffer png = {0};
+    CLEANUP(buffer_deinit) struct buffer png = {0};
+    OWNED_BY(cairo_surface_destroy)
     cairo_surface_t *surface =
         cairo_image_surface_create(CAIRO_FORMAT_ARGB32, overlay.width, overlay.height);
     unsigned char *data = cairo_image_surface_get_data(surface);
-    adele_status status = CHECK_MEMORY(data);
-    for (int y = 0; status == ADELE_OK && y < overlay.height; y++)
+    TRY(CHECK_MEMORY(data));
+    for (int y = 0; y < overlay.height; y++)
         for (int x = 0; x < overlay.width; x++) {
             uint32_t pixel = difference_colours == NULL
                                  ? label_pixel(&overlay, size, label, x, y)
@@ -93,17 +96,11 @@ static adele_status add_overlay(struct buffer *html, const struct examples *size
                        4 * (size_t)x,
                    &pixel, sizeof pixel);
         }
-    if (status == ADELE_OK) {
-        cairo_surface_mark_dirty(surface);
-        if (cairo_surface_write_to_png_stream(surface, plot_write_to_buffer, &png) !=
-            CAIRO_STATUS_SUCCESS)
-            status = FAIL_NO_MEMORY((size_t)overlay.width * (size_t)overlay.height * 4);
-    }
-    cairo_surface_destroy(surface);
-    if (status == ADELE_OK)
-        status = html_data_uri(html, "image/png", png.data, png.n_bytes);
-    buffer_deinit(&png);
-    return status;
+    cairo_surface_mark_dirty(surface);
+    if (cairo_surface_write_to_png_stream(surface, plot_write_to_buffer, &png) !=
+        CAIRO_STATUS_SUCCESS)
+        return FAIL_NO_MEMORY((size_t)overlay.width * (size_t)overlay.height * 4);
+    return html_data_uri(html, "image/png", png.data, png.n_bytes);
 }
 
 // ---- panels -------------------------------------------------------------------------------------

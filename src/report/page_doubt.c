@@ -171,23 +171,16 @@ static adele_status add_run(struct page *page, const struct report_run *run, con
 
 static adele_status find_and_add(struct page *page, const struct report_run *run) {
     static const char *const folders[] = {"audit", "."};
-    bool is_found = false;
-    adele_status status = ADELE_OK;
-    for (int k = 0; k < 2 && status == ADELE_OK && !is_found; k++) {
-        char *folder = file_join(run->path, folders[k]);
-        char *path = folder != NULL ? file_join(folder, "audit.csv") : NULL;
-        status = CHECK_MEMORY(path);
-        is_found = status == ADELE_OK && file_exists(path);
-        if (is_found)
-            status = add_run(page, run, folder, path);
-        memory_free(folder);
-        memory_free(path);
+    for (int k = 0; k < 2; k++) {
+        OWNED char *folder = file_join(run->path, folders[k]);
+        OWNED char *path = folder != NULL ? file_join(folder, "audit.csv") : NULL;
+        TRY(CHECK_MEMORY(path));
+        if (file_exists(path))
+            return add_run(page, run, folder, path);
     }
-    if (status == ADELE_OK && !is_found)
-        status = html_absent(&page->html, run->name,
-                             "no audit/audit.csv in the run folder. The command \"adele audit\" "
-                             "ranks images by doubt and writes it.");
-    return status;
+    return html_absent(&page->html, run->name,
+                       "no audit/audit.csv in the run folder. The command \"adele audit\" "
+                       "ranks images by doubt and writes it.");
 }
 
 adele_status page_doubt(struct page *page) {

@@ -71,24 +71,16 @@ static adele_status load_records(struct report_run *run) {
 }
 
 static adele_status load_optional(struct report_run *run) {
-    char *path = NULL;
-    adele_status status = ADELE_OK;
+    OWNED char *onset = NULL, *examples = NULL, *config = NULL;
     size_t n_bytes = 0;
-    TRY(find_optional(run, "onset.json", &path));
-    if (path != NULL)
-        status = json_read(path, &run->onset);
-    memory_free(path);
-    TRY(status);
-    TRY(find_optional(run, "examples.safetensors", &path));
-    if (path != NULL)
-        status = safetensors_open(path, &run->examples);
-    memory_free(path);
-    TRY(status);
-    TRY(find_optional(run, "config.resolved.yaml", &path));
-    if (path != NULL)
-        status = file_read(path, MAX_CONFIG_BYTES, &run->config, &n_bytes);
-    memory_free(path);
-    return status;
+    TRY(find_optional(run, "onset.json", &onset));
+    if (onset != NULL)
+        TRY(json_read(onset, &run->onset));
+    TRY(find_optional(run, "examples.safetensors", &examples));
+    if (examples != NULL)
+        TRY(safetensors_open(examples, &run->examples));
+    TRY(find_optional(run, "config.resolved.yaml", &config));
+    return config != NULL ? file_read(config, MAX_CONFIG_BYTES, &run->config, &n_bytes) : ADELE_OK;
 }
 
 adele_status report_run_load(const char *path, struct report_run *out) {

@@ -119,23 +119,20 @@ static adele_status fail_not_resumable(const char *run_folder) {
     size_t n = strlen(run_folder);
     while (n > 1 && run_folder[n - 1] == '/')
         n--;
-    char *path = memory_printf("%.*s", (int)n, run_folder);
-    TRY(CHECK_MEMORY(path));
-    char *parent = path_folder(path);
-    adele_status status = CHECK_MEMORY(parent);
-    if (status == ADELE_OK && file_is_directory(parent))
+    OWNED char *path = memory_printf("%.*s", (int)n, run_folder);
+    OWNED char *parent = path != NULL ? path_folder(path) : NULL;
+    TRY(CHECK_MEMORY(parent));
+    adele_status status = ADELE_OK;
+    if (file_is_directory(parent))
         status = list_runs(parent, hint, sizeof hint - 64);
-    if (status == ADELE_OK || status == ADELE_IO) {
-        size_t used = strlen(hint);
-        (void)snprintf(hint + used, sizeof hint - used,
-                       "Check the path; without --resume a new run begins.");
-        status = FAIL(ADELE_IO, hint, "%s: %s", run_folder,
-                      file_exists(run_folder) ? "holds no run that could be resumed"
-                                              : "no such folder, so no run to resume");
-    }
-    memory_free(parent);
-    memory_free(path);
-    return status;
+    if (status != ADELE_OK && status != ADELE_IO)
+        return status;
+    size_t used = strlen(hint);
+    (void)snprintf(hint + used, sizeof hint - used,
+                   "Check the path; without --resume a new run begins.");
+    return FAIL(ADELE_IO, hint, "%s: %s", run_folder,
+                file_exists(run_folder) ? "holds no run that could be resumed"
+                                        : "no such folder, so no run to resume");
 }
 
 adele_status run_folder_check_resumable(const char *run_folder) {

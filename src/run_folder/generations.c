@@ -135,47 +135,38 @@ done:
 }
 
 adele_status manifest_write(const char *run_folder, const struct generation_list *list) {
-    cJSON *json = cJSON_CreateArray();
-    char *path = file_join(run_folder, MANIFEST);
+    OWNED_BY(cJSON_Delete) cJSON *json = cJSON_CreateArray();
+    OWNED char *path = file_join(run_folder, MANIFEST);
     bool is_made = json && path;
     for (int i = 0; i < list->n && is_made; i++) {
         const struct generation *generation = &list->items[i];
         char name[48];
         name_of(generation->epoch, name);
         cJSON *entry = cJSON_CreateObject();
-        is_made = cJSON_AddNumberToObject(entry, "epoch", generation->epoch) &&
+        is_made = json_append(json, entry) &&
+                  cJSON_AddNumberToObject(entry, "epoch", generation->epoch) &&
                   cJSON_AddStringToObject(entry, "file", name) &&
                   cJSON_AddStringToObject(entry, "xxh3", generation->xxh3) &&
                   cJSON_AddNumberToObject(entry, "changed_pixels", (double)generation->n_changed);
-        if (!cJSON_AddItemToArray(json, entry))
-            is_made = false;
     }
-    adele_status status = CHECK_MEMORY(is_made ? json : NULL);
-    if (status == ADELE_OK)
-        status = json_write(path, json);
-    memory_free(path);
-    cJSON_Delete(json);
-    return status;
+    TRY(CHECK_MEMORY(is_made ? json : NULL));
+    return json_write(path, json);
 }
 
 // ---- files --------------------------------------------------------------------------------------
 
 adele_status generation_write(const char *path, const int64_t shape[3], const void *labels,
                               struct generation *generation) {
-    struct safetensors_writer *writer = NULL;
+    OWNED_BY(safetensors_writer_destroy) struct safetensors_writer *writer = NULL;
     char epoch[32], n_changed[32];
-    adele_status status;
     hash_xxh3_hex(labels, (size_t)(shape[0] * shape[1] * shape[2]), generation->xxh3);
     (void)snprintf(epoch, sizeof epoch, "%d", generation->epoch);
     (void)snprintf(n_changed, sizeof n_changed, "%lld", generation->n_changed);
     TRY(safetensors_writer_create(&writer));
-    TRY_GOTO(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, shape, labels), done);
-    TRY_GOTO(safetensors_writer_metadata(writer, "epoch", epoch), done);
-    TRY_GOTO(safetensors_writer_metadata(writer, "changed_pixels", n_changed), done);
-    TRY_GOTO(safetensors_writer_save(writer, path), done);
-done:
-    safetensors_writer_destroy(writer);
-    return status;
+    TRY(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, shape, labels));
+    TRY(safetensors_writer_metadata(writer, "epoch", epoch));
+    TRY(safetensors_writer_metadata(writer, "changed_pixels", n_changed));
+    return safetensors_writer_save(writer, path);
 }
 
 static adele_status describe(const char *path, const struct safetensors *file, int epoch,

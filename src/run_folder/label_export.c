@@ -26,6 +26,10 @@ struct label_source {
     bool is_generation; // labels/epoch_NNNN.safetensors, else a checkpoint
 };
 
+static void source_deinit(struct label_source *source) {
+    memory_free(source->path);
+}
+
 static adele_status find_last(const struct label_export *wanted, struct label_source *out) {
     out->path = file_join(wanted->run_folder, "checkpoints/last.safetensors");
     TRY(CHECK_MEMORY(out->path));
@@ -175,51 +179,40 @@ static void log_changes(const struct changes_sum *sum, const struct dataset_imag
 static adele_status write_labels(const struct label_export *wanted, const struct config *config,
                                  const struct dataset *dataset, const struct dataset_images *images,
                                  const uint8_t *labels, struct changes_sum *sum) {
-    struct output *output = NULL;
-    adele_status status;
+    OWNED_BY(output_destroy) struct output *output = NULL;
     TRY(output_create(wanted->folder, wanted->is_overwriting, &output));
-    TRY_GOTO(run_folder_guard(wanted->run_folder, config, output_guard(output)), done);
-    TRY_GOTO(output_guard_add_dataset(output_guard(output), dataset), done);
-    TRY_GOTO(output_add_labels(output, dataset, SPLIT_TRAIN), done);
-    TRY_GOTO(output_check(output), done);
+    TRY(run_folder_guard(wanted->run_folder, config, output_guard(output)));
+    TRY(output_guard_add_dataset(output_guard(output), dataset));
+    TRY(output_add_labels(output, dataset, SPLIT_TRAIN));
+    TRY(output_check(output));
     output_sync_at_end(output);
-    TRY_GOTO(output_begin(output), done);
-    status = output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
-                                                   images->labels, wanted->folder, sum));
-done:
-    output_destroy(output);
-    return status;
+    TRY(output_begin(output));
+    return output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
+                                                 images->labels, wanted->folder, sum));
 }
 
 adele_status label_export_write(const struct label_export *wanted) {
-    struct config *config = NULL;
-    struct dataset *dataset = NULL;
-    struct dataset_images images = {0};
-    struct safetensors *file = NULL;
-    struct label_source source = {0};
+    OWNED_BY(config_destroy) struct config *config = NULL;
+    OWNED_BY(dataset_close) struct dataset *dataset = NULL;
+    CLEANUP(dataset_images_deinit) struct dataset_images images = {0};
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
+    CLEANUP(source_deinit) struct label_source source = {0};
     struct dataset_config data;
-    adele_status status;
-    TRY_GOTO(find_labels(wanted, &source), done);
-    TRY_GOTO(run_folder_load_config(wanted->run_folder, wanted->data, &config), done);
-    TRY_GOTO(run_paths_warn(wanted->run_folder, config), done);
+    TRY(find_labels(wanted, &source));
+    TRY(run_folder_load_config(wanted->run_folder, wanted->data, &config));
+    TRY(run_paths_warn(wanted->run_folder, config));
     config_dataset(config, &data);
-    TRY_GOTO(open_labels(wanted->run_folder, &source, &file), done);
-    TRY_GOTO(dataset_open(&data, &dataset), done);
-    TRY_GOTO(dataset_load(dataset, SPLIT_TRAIN, false, &images), done);
+    TRY(open_labels(wanted->run_folder, &source, &file));
+    TRY(dataset_open(&data, &dataset));
+    TRY(dataset_load(dataset, SPLIT_TRAIN, false, &images));
     const struct safetensors_entry *entry = safetensors_find(file, "labels");
-    TRY_GOTO(check_labels(entry, source.path, &images), done);
-    TRY_GOTO(check_original(config, file, dataset, &images), done);
+    TRY(check_labels(entry, source.path, &images));
+    TRY(check_original(config, file, dataset, &images));
     struct changes_sum sum;
-    TRY_GOTO(write_labels(wanted, config, dataset, &images, entry->data, &sum), done);
+    TRY(write_labels(wanted, config, dataset, &images, entry->data, &sum));
     log_line(LOG_INFO, "labels as they were after epoch %d: %s", source.epoch, source.path);
     log_changes(&sum, &images);
     if (wanted->out_changed)
         *wanted->out_changed = (long long)sum.n_changed;
-done:
-    safetensors_close(file);
-    dataset_images_deinit(&images);
-    dataset_close(dataset);
-    config_destroy(config);
-    memory_free(source.path);
-    return status;
+    return ADELE_OK;
 }

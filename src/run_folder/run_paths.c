@@ -27,18 +27,14 @@ static adele_status add_path(cJSON *json, const struct config_path *path) {
 adele_status run_paths_write(const char *run_folder, const struct config *config) {
     struct config_path paths[CONFIG_N_PATHS];
     config_list_paths((struct config *)config, paths); // only read
-    char *file = file_join(run_folder, "paths.json");
-    cJSON *json = cJSON_CreateObject();
-    adele_status status = CHECK_MEMORY(file ? json : NULL);
+    OWNED char *file = file_join(run_folder, "paths.json");
+    OWNED_BY(cJSON_Delete) cJSON *json = cJSON_CreateObject();
+    TRY(CHECK_MEMORY(file ? json : NULL));
     // A list in the data set, or the name of one, is found through data.root instead.
-    for (int i = 0; i < CONFIG_N_PATHS && status == ADELE_OK; i++)
+    for (int i = 0; i < CONFIG_N_PATHS; i++)
         if (*paths[i].text && file_exists(*paths[i].text))
-            status = add_path(json, &paths[i]);
-    if (status == ADELE_OK)
-        status = json_write(file, json);
-    cJSON_Delete(json);
-    memory_free(file);
-    return status;
+            TRY(add_path(json, &paths[i]));
+    return json_write(file, json);
 }
 
 // ---- reading ------------------------------------------------------------------------------------
