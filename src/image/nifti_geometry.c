@@ -8,19 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-// Offsets of NIfTI-1 and NIfTI-2 fields.
-enum {
-    N1_PIXDIM = 76,
-    N1_QFORM_CODE = 252,
-    N1_SFORM_CODE = 254,
-    N1_QUATERN_B = 256, // then c, d and the three offsets
-    N1_SROW = 280,
-    N2_PIXDIM = 104,
-    N2_QFORM_CODE = 344,
-    N2_SFORM_CODE = 348,
-    N2_QUATERN_B = 352,
-    N2_SROW = 400
-};
+static const struct nifti_field qform_code = {252, 344};
+static const struct nifti_field sform_code = {254, 348};
+static const struct nifti_field quatern_b = {256, 352}; // then c, d and the three offsets
+static const struct nifti_field srow = {280, 400};
 
 // No scanner is larger, so larger offsets are damage.
 #define MAX_MM 1e9
@@ -35,17 +26,14 @@ struct field_reader {
     const struct nifti_header *header;
 };
 
-static int read_code(const struct field_reader *from, int at_1, int at_2) {
+static int read_code(const struct field_reader *from, struct nifti_field field) {
     bool is_big = from->header->is_big_endian;
-    return from->header->version == 1 ? bytes_get_i16(from->bytes + at_1, is_big)
-                                      : (int)bytes_get_i32(from->bytes + at_2, is_big);
+    return from->header->version == 1 ? bytes_get_i16(from->bytes + field.at_1, is_big)
+                                      : (int)bytes_get_i32(from->bytes + field.at_2, is_big);
 }
 
-// Number i of a row of numbers.
-static double read_real(const struct field_reader *from, int at_1, int at_2, int i) {
-    bool is_big = from->header->is_big_endian;
-    return from->header->version == 1 ? (double)bytes_get_f32(from->bytes + at_1 + 4 * i, is_big)
-                                      : bytes_get_f64(from->bytes + at_2 + 8 * i, is_big);
+static double read_real(const struct field_reader *from, struct nifti_field field, int i) {
+    return nifti_field_real(from->bytes, from->header, field, i);
 }
 
 // An axis of one voxel may have no direction in the file (2-D pictures); then any direction is
@@ -88,11 +76,11 @@ static bool is_usable(const struct nifti_geometry *geometry) {
 
 static bool read_sform(const struct field_reader *from, double mm_per_unit,
                        struct nifti_geometry *out) {
-    if (read_code(from, N1_SFORM_CODE, N2_SFORM_CODE) <= 0)
+    if (read_code(from, sform_code) <= 0)
         return false;
     for (int r = 0; r < 3; r++)
         for (int c = 0; c < 4; c++)
-            out->affine[r][c] = mm_per_unit * read_real(from, N1_SROW, N2_SROW, 4 * r + c);
+            out->affine[r][c] = mm_per_unit * read_real(from, srow, 4 * r + c);
     out->angle_error = 0.0;
     complete_flat_axis(out);
     return is_usable(out);
@@ -118,11 +106,11 @@ static void complete_quaternion(double q[4], double *angle_error) {
 
 static bool read_qform(const struct field_reader *from, double mm_per_unit,
                        struct nifti_geometry *out) {
-    if (read_code(from, N1_QFORM_CODE, N2_QFORM_CODE) <= 0)
+    if (read_code(from, qform_code) <= 0)
         return false;
-    double q[4], handedness = read_real(from, N1_PIXDIM, N2_PIXDIM, 0) < 0.0 ? -1.0 : 1.0;
+    double q[4], handedness = read_real(from, nifti_pixdim, 0) < 0.0 ? -1.0 : 1.0;
     for (int i = 1; i < 4; i++) {
-        q[i] = read_real(from, N1_QUATERN_B, N2_QUATERN_B, i - 1);
+        q[i] = read_real(from, quatern_b, i - 1);
         if (!(fabs(q[i]) <= 1.001))
             return false;
     }
@@ -135,7 +123,7 @@ static bool read_qform(const struct field_reader *from, double mm_per_unit,
     for (int r = 0; r < 3; r++) {
         for (int i = 0; i < 3; i++)
             out->affine[r][i] = rotation[r][i] * out->spacing[i] * (i == 2 ? handedness : 1.0);
-        out->affine[r][3] = mm_per_unit * read_real(from, N1_QUATERN_B, N2_QUATERN_B, 3 + r);
+        out->affine[r][3] = mm_per_unit * read_real(from, quatern_b, 3 + r);
     }
     return is_usable(out);
 }

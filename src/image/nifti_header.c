@@ -8,39 +8,18 @@
 #include "image/nifti.h"
 #include <math.h>
 
-// Offsets of NIfTI-1 fields.
-enum {
-    N1_DIM = 40,
-    N1_INTENT_P = 56,
-    N1_INTENT_CODE = 68,
-    N1_DATATYPE = 70,
-    N1_BITPIX = 72,
-    N1_PIXDIM = 76,
-    N1_VOX_OFFSET = 108,
-    N1_SCL_SLOPE = 112,
-    N1_SCL_INTER = 116,
-    N1_XYZT_UNITS = 123,
-    N1_CAL_MAX = 124,
-    N1_INTENT_NAME = 328,
-    N1_MAGIC = 344
-};
-
-// Offsets of NIfTI-2 fields.
-enum {
-    N2_MAGIC = 4,
-    N2_DATATYPE = 12,
-    N2_BITPIX = 14,
-    N2_DIM = 16,
-    N2_INTENT_P = 80,
-    N2_PIXDIM = 104,
-    N2_VOX_OFFSET = 168,
-    N2_SCL_SLOPE = 176,
-    N2_SCL_INTER = 184,
-    N2_CAL_MAX = 192,
-    N2_XYZT_UNITS = 500,
-    N2_INTENT_CODE = 504,
-    N2_INTENT_NAME = 508
-};
+static const struct nifti_field dim = {40, 16};
+static const struct nifti_field intent_p = {56, 80};
+static const struct nifti_field intent_code = {68, 504};
+static const struct nifti_field datatype_field = {70, 12};
+static const struct nifti_field bitpix = {72, 14};
+static const struct nifti_field vox_offset = {108, 168};
+static const struct nifti_field scl_slope = {112, 176};
+static const struct nifti_field scl_inter = {116, 184};
+static const struct nifti_field xyzt_units = {123, 500};
+static const struct nifti_field cal_max = {124, 192};
+static const struct nifti_field intent_name = {328, 508};
+static const struct nifti_field magic_field = {344, 4};
 
 #define INTENT_NAME_BYTES 16
 // A header is followed by four bytes, the first of which is not 0 where extensions follow.
@@ -84,8 +63,19 @@ adele_status nifti_header_detect(const char *path, const unsigned char start[4],
                 start[1], start[2], start[3]);
 }
 
+static int place_of(struct nifti_field field, int version) {
+    return version == 1 ? field.at_1 : field.at_2;
+}
+
+double nifti_field_real(const unsigned char *bytes, const struct nifti_header *header,
+                        struct nifti_field field, int i) {
+    bool is_big = header->is_big_endian;
+    return header->version == 1 ? (double)bytes_get_f32(bytes + field.at_1 + 4 * i, is_big)
+                                : bytes_get_f64(bytes + field.at_2 + 8 * i, is_big);
+}
+
 static adele_status check_magic(const char *path, const unsigned char *bytes, int version) {
-    const unsigned char *magic = bytes + (version == 1 ? N1_MAGIC : N2_MAGIC);
+    const unsigned char *magic = bytes + place_of(magic_field, version);
     if (version == 1 && memcmp(magic, "n+1\0", 4) == 0)
         return ADELE_OK;
     if (version == 2 && memcmp(magic, "n+2\0\r\n\032\n", 8) == 0)
@@ -100,8 +90,8 @@ static adele_status check_magic(const char *path, const unsigned char *bytes, in
 
 static int64_t dimension(const unsigned char *bytes, const struct nifti_header *header, int i) {
     if (header->version == 1)
-        return bytes_get_i16(bytes + N1_DIM + 2 * i, header->is_big_endian);
-    return bytes_get_i64(bytes + N2_DIM + 8 * i, header->is_big_endian);
+        return bytes_get_i16(bytes + dim.at_1 + 2 * i, header->is_big_endian);
+    return bytes_get_i64(bytes + dim.at_2 + 8 * i, header->is_big_endian);
 }
 
 static adele_status parse_dimensions(const char *path, const unsigned char *bytes,
@@ -142,18 +132,16 @@ static adele_status parse_dimensions(const char *path, const unsigned char *byte
 
 // Voxel sizes in mm. A size that is not a positive number (2-D files leave the third one 0) is 1.
 static void parse_spacing(const unsigned char *bytes, struct nifti_header *header) {
-    bool is_big = header->is_big_endian;
-    int units = header->version == 1 ? bytes[N1_XYZT_UNITS]
-                                     : (int)bytes_get_i32(bytes + N2_XYZT_UNITS, is_big);
+    int units = header->version == 1
+                    ? bytes[xyzt_units.at_1]
+                    : (int)bytes_get_i32(bytes + xyzt_units.at_2, header->is_big_endian);
     header->mm_per_unit = 1.0;
     if ((units & 7) == 1) // metres
         header->mm_per_unit = 1000.0;
     else if ((units & 7) == 3) // micrometres
         header->mm_per_unit = 0.001;
     for (int i = 0; i < 3; ++i) {
-        double size = header->version == 1
-                          ? (double)bytes_get_f32(bytes + N1_PIXDIM + 4 * (i + 1), is_big)
-                          : bytes_get_f64(bytes + N2_PIXDIM + 8 * (i + 1), is_big);
+        double size = nifti_field_real(bytes, header, nifti_pixdim, i + 1);
         size = fabs(size) * header->mm_per_unit;
         header->spacing[i] = isfinite((float)size) && (float)size > 0.0F ? (float)size : 1.0F;
     }
@@ -162,8 +150,8 @@ static void parse_spacing(const unsigned char *bytes, struct nifti_header *heade
 static adele_status parse_offset(const char *path, const unsigned char *bytes,
                                  struct nifti_header *header) {
     bool is_big = header->is_big_endian;
-    double offset = header->version == 1 ? (double)bytes_get_f32(bytes + N1_VOX_OFFSET, is_big)
-                                         : (double)bytes_get_i64(bytes + N2_VOX_OFFSET, is_big);
+    double offset = header->version == 1 ? (double)bytes_get_f32(bytes + vox_offset.at_1, is_big)
+                                         : (double)bytes_get_i64(bytes + vox_offset.at_2, is_big);
     int header_bytes = header->version == 1 ? NIFTI1_HEADER_BYTES : NIFTI2_HEADER_BYTES;
     // The comparison also refuses NaN.
     if (!(offset >= header_bytes + EXTENDER_BYTES && offset < 9e15) || offset != floor(offset))
@@ -176,10 +164,10 @@ static adele_status parse_offset(const char *path, const unsigned char *bytes,
 
 adele_status nifti_header_parse(const char *path, const unsigned char *bytes,
                                 struct nifti_header *header) {
-    bool is_first = header->version == 1, is_big = header->is_big_endian;
     TRY(check_magic(path, bytes, header->version));
     TRY(parse_dimensions(path, bytes, header));
-    header->datatype = bytes_get_i16(bytes + (is_first ? N1_DATATYPE : N2_DATATYPE), is_big);
+    header->datatype =
+        bytes_get_i16(bytes + place_of(datatype_field, header->version), header->is_big_endian);
     header->value_bytes = nifti_datatype_bytes(header->datatype);
     if (header->value_bytes == 0)
         return FAIL(ADELE_UNSUPPORTED, "Convert the volume to one of these types.",
@@ -188,13 +176,8 @@ adele_status nifti_header_parse(const char *path, const unsigned char *bytes,
                     path, header->datatype);
     TRY(parse_offset(path, bytes, header));
     parse_spacing(bytes, header);
-    if (is_first) {
-        header->slope = (double)bytes_get_f32(bytes + N1_SCL_SLOPE, is_big);
-        header->intercept = (double)bytes_get_f32(bytes + N1_SCL_INTER, is_big);
-    } else {
-        header->slope = bytes_get_f64(bytes + N2_SCL_SLOPE, is_big);
-        header->intercept = bytes_get_f64(bytes + N2_SCL_INTER, is_big);
-    }
+    header->slope = nifti_field_real(bytes, header, scl_slope, 0);
+    header->intercept = nifti_field_real(bytes, header, scl_inter, 0);
     // The format: a slope of 0 means no scaling. Some writers leave NaN where nothing was set.
     if (!isfinite(header->slope))
         header->slope = 0.0;
@@ -203,28 +186,25 @@ adele_status nifti_header_parse(const char *path, const unsigned char *bytes,
     return ADELE_OK;
 }
 
+static void put_real(unsigned char *at, int version, bool is_big_endian, double value) {
+    if (version == 1)
+        bytes_put_f32(at, is_big_endian, (float)value);
+    else
+        bytes_put_f64(at, is_big_endian, value);
+}
+
 void nifti_header_set_datatype(unsigned char *bytes, int version, bool is_big_endian,
                                enum nifti_datatype datatype) {
+    const size_t real_bytes = version == 1 ? 4 : 8, code_bytes = real_bytes / 2;
     uint64_t bits = 8 * (uint64_t)nifti_datatype_bytes(datatype);
-    if (version == 1) {
-        bytes_put(bytes + N1_DATATYPE, 2, is_big_endian, datatype);
-        bytes_put(bytes + N1_BITPIX, 2, is_big_endian, bits);
-        bytes_put_f32(bytes + N1_SCL_SLOPE, is_big_endian, 1.0F);
-        bytes_put_f32(bytes + N1_SCL_INTER, is_big_endian, 0.0F);
-        memset(bytes + N1_CAL_MAX, 0, 8);
-        memset(bytes + N1_INTENT_P, 0, 12);
-        memset(bytes + N1_INTENT_CODE, 0, 2);
-        memset(bytes + N1_INTENT_NAME, 0, INTENT_NAME_BYTES);
-        return;
-    }
-    bytes_put(bytes + N2_DATATYPE, 2, is_big_endian, datatype);
-    bytes_put(bytes + N2_BITPIX, 2, is_big_endian, bits);
-    bytes_put_f64(bytes + N2_SCL_SLOPE, is_big_endian, 1.0);
-    bytes_put_f64(bytes + N2_SCL_INTER, is_big_endian, 0.0);
-    memset(bytes + N2_CAL_MAX, 0, 16);
-    memset(bytes + N2_INTENT_P, 0, 24);
-    memset(bytes + N2_INTENT_CODE, 0, 4);
-    memset(bytes + N2_INTENT_NAME, 0, INTENT_NAME_BYTES);
+    bytes_put(bytes + place_of(datatype_field, version), 2, is_big_endian, datatype);
+    bytes_put(bytes + place_of(bitpix, version), 2, is_big_endian, bits);
+    put_real(bytes + place_of(scl_slope, version), version, is_big_endian, 1.0);
+    put_real(bytes + place_of(scl_inter, version), version, is_big_endian, 0.0);
+    memset(bytes + place_of(cal_max, version), 0, 2 * real_bytes); // and cal_min
+    memset(bytes + place_of(intent_p, version), 0, 3 * real_bytes);
+    memset(bytes + place_of(intent_code, version), 0, code_bytes);
+    memset(bytes + place_of(intent_name, version), 0, INTENT_NAME_BYTES);
 }
 
 void nifti_deinit(struct nifti_volume *volume) {

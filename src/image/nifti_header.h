@@ -39,6 +39,15 @@ struct nifti_header {
     uint64_t voxel_offset;
 };
 
+// Where a field of the header begins in NIfTI-1 and in NIfTI-2.
+struct nifti_field {
+    int at_1, at_2;
+};
+static const struct nifti_field nifti_pixdim = {76, 104};
+// Number i of a field of floats, in NIfTI-2 of doubles.
+double nifti_field_real(const unsigned char *bytes, const struct nifti_header *header,
+                        struct nifti_field field, int i);
+
 // The version and byte order from the first 4 bytes; ADELE_FORMAT when they fit neither.
 ADELE_MUST_CHECK adele_status nifti_header_detect(const char *path, const unsigned char start[4],
                                                   struct nifti_header *out);
