@@ -3,11 +3,11 @@
 // RUN/audit.csv, and the PNG files that it names.
 #include "report/page.h"
 
+#include "base/csv.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "image/image.h"
-#include "report/csv.h"
 #include "report/html.h"
 
 #include <math.h>
@@ -164,7 +164,7 @@ static adele_status add_cases(struct page *page, const struct report_run *run, c
 static adele_status add_run(struct page *page, const struct report_run *run, const char *folder,
                             const char *path) {
     CLEANUP(csv_close) struct csv csv = {0};
-    TRY(csv_open(path, &csv));
+    TRY(csv_open(path, "Write the file again with the command that made it, or remove it.", &csv));
     TRY(page_run_heading(page, run));
     return add_cases(page, run, folder, &csv);
 }

@@ -3,6 +3,7 @@
 #include "scores/score_cases.h"
 
 #include "base/buffer.h"
+#include "base/csv.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -11,7 +12,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_BYTES   ((size_t)1 << 30)
 #define MAX_CLASSES 256
 #define HINT        "Let `adele evaluate --csv` write it again."
 
@@ -76,69 +76,30 @@ adele_status case_scores_write(const char *path, const struct case_scores *score
 // ---- reading ------------------------------------------------------------------------------------
 
 struct reader {
-    const char *path;
-    char *text, *at; // NUL-terminated; fields are taken apart in place
-    int line;
-    char *fields[N_COLUMNS]; // of the last row
+    struct csv csv;
     struct case_scores *scores;
     int n_rows; // of the case that is being read
 };
 
-// The field that begins at *at, NUL-terminated; *at moves behind its end, which is returned: ',',
-// '\n' or '\0'. Quotes are taken away in place, which only makes a field shorter.
-static char take_field(char **at, char **field) {
-    char *from = *at, *to = from;
-    bool is_quoted = *from == '"';
-    *field = to;
-    for (from += is_quoted; *from != '\0'; from++) {
-        if (is_quoted && *from == '"' && *++from != '"')
-            is_quoted = false; // what follows the closing quote belongs to the field
-        if (!is_quoted && (*from == ',' || *from == '\n' || *from == '\0'))
-            break;
-        *to++ = *from;
-    }
-    char end = *from;
-    *at = from + (end != '\0');
-    if (end != ',' && to > *field && from[-1] == '\r')
-        to--; // a line end of Windows
-    *to = '\0';
-    return end;
-}
-
-static adele_status read_fields(struct reader *reader) {
-    char end = ',';
-    int n = 0;
-    reader->line++;
-    while (end == ',') {
-        char *field = NULL;
-        end = take_field(&reader->at, &field);
-        if (n < N_COLUMNS)
-            reader->fields[n] = field;
-        n++;
-    }
-    if (n == N_COLUMNS)
-        return ADELE_OK;
-    return FAIL(ADELE_FORMAT, HINT, "%s, row %d: %d fields, not %d", reader->path, reader->line, n,
-                N_COLUMNS);
-}
-
-static adele_status read_header(struct reader *reader) {
-    TRY(read_fields(reader));
+static adele_status check_header(const struct csv *csv) {
+    if (csv->n_columns != N_COLUMNS)
+        return FAIL(ADELE_FORMAT, HINT, "%s, row 1: %d fields, not %d", csv->path, csv->n_columns,
+                    N_COLUMNS);
     for (int k = 0; k < N_COLUMNS; k++)
-        if (strcmp(reader->fields[k], columns[k]) != 0)
-            return FAIL(ADELE_FORMAT, HINT, "%s: column %d is '%.40s', not '%s'", reader->path,
-                        k + 1, reader->fields[k], columns[k]);
+        if (strcmp(csv->columns[k], columns[k]) != 0)
+            return FAIL(ADELE_FORMAT, HINT, "%s: column %d is '%.40s', not '%s'", csv->path, k + 1,
+                        csv->columns[k], columns[k]);
     return ADELE_OK;
 }
 
 static adele_status fail_number(const struct reader *reader, int column, const char *what) {
-    return FAIL(ADELE_FORMAT, HINT, "%s, row %d: %s is '%.40s', not %s", reader->path, reader->line,
-                columns[column], reader->fields[column], what);
+    return FAIL(ADELE_FORMAT, HINT, "%s, row %d: %s is '%.40s', not %s", reader->csv.path,
+                reader->csv.line, columns[column], reader->csv.fields[column], what);
 }
 
 static adele_status read_measure(const struct reader *reader, int column, double largest,
                                  double *out) {
-    const char *text = reader->fields[column];
+    const char *text = reader->csv.fields[column];
     char *end = NULL;
     *out = NAN;
     if (text[0] == '\0')
@@ -151,7 +112,7 @@ static adele_status read_measure(const struct reader *reader, int column, double
 }
 
 static adele_status read_count(const struct reader *reader, int column, int64_t *out) {
-    const char *text = reader->fields[column];
+    const char *text = reader->csv.fields[column];
     int64_t value = 0;
     size_t n = strspn(text, "0123456789");
     if (n == 0 || n > 15 || text[n] != '\0')
@@ -185,10 +146,10 @@ static adele_status add_class(struct reader *reader) {
     struct scored_case *first = &scores->cases[0];
     if (scores->n_classes == MAX_CLASSES)
         return FAIL(ADELE_FORMAT, HINT, "%s, row %d: case '%s' has more than %d classes",
-                    reader->path, reader->line, first->name, MAX_CLASSES);
+                    reader->csv.path, reader->csv.line, first->name, MAX_CLASSES);
     TRY(GROW(&first->classes, scores->n_classes));
     TRY(GROW(&scores->class_names, scores->n_classes));
-    char *name = memory_strdup(reader->fields[COLUMN_CLASS]);
+    char *name = memory_strdup(reader->csv.fields[COLUMN_CLASS]);
     TRY(CHECK_MEMORY(name));
     scores->class_names[scores->n_classes] = name;
     first->classes[scores->n_classes++] = (struct class_score){0};
@@ -200,15 +161,15 @@ static adele_status check_complete(const struct reader *reader) {
     if (scores->n_cases == 0 || reader->n_rows == scores->n_classes)
         return ADELE_OK;
     return FAIL(ADELE_FORMAT, HINT,
-                "%s, row %d: %d rows of case '%s', not one for each of %d classes", reader->path,
-                reader->line, reader->n_rows, scores->cases[scores->n_cases - 1].name,
-                scores->n_classes);
+                "%s, row %d: %d rows of case '%s', not one for each of %d classes",
+                reader->csv.path, reader->csv.line, reader->n_rows,
+                scores->cases[scores->n_cases - 1].name, scores->n_classes);
 }
 
 // The case of the row: the last one, or a new one.
 static adele_status find_case(struct reader *reader) {
     struct case_scores *scores = reader->scores;
-    const char *name = reader->fields[COLUMN_CASE];
+    const char *name = reader->csv.fields[COLUMN_CASE];
     struct class_score *unused;
     if (scores->n_cases > 0 && strcmp(scores->cases[scores->n_cases - 1].name, name) == 0)
         return ADELE_OK;
@@ -218,27 +179,26 @@ static adele_status find_case(struct reader *reader) {
 }
 
 static adele_status check_unit(const struct reader *reader) {
-    const char *unit = reader->fields[COLUMN_UNIT];
+    const char *unit = reader->csv.fields[COLUMN_UNIT];
     if (strcmp(unit, case_scores_unit(reader->scores)) == 0)
         return ADELE_OK;
-    return FAIL(ADELE_FORMAT, HINT, "%s, row %d: the unit is '%.40s', not '%s'", reader->path,
-                reader->line, unit, case_scores_unit(reader->scores));
+    return FAIL(ADELE_FORMAT, HINT, "%s, row %d: the unit is '%.40s', not '%s'", reader->csv.path,
+                reader->csv.line, unit, case_scores_unit(reader->scores));
 }
 
 static adele_status read_row(struct reader *reader) {
     struct case_scores *scores = reader->scores;
-    TRY(read_fields(reader));
     if (scores->n_cases == 0)
-        scores->is_in_mm = strcmp(reader->fields[COLUMN_UNIT], "mm") == 0;
+        scores->is_in_mm = strcmp(reader->csv.fields[COLUMN_UNIT], "mm") == 0;
     TRY(check_unit(reader));
     TRY(find_case(reader));
     if (scores->n_cases == 1)
         TRY(add_class(reader));
-    const char *class = reader->fields[COLUMN_CLASS];
+    const char *class = reader->csv.fields[COLUMN_CLASS];
     if (reader->n_rows == scores->n_classes ||
         strcmp(class, scores->class_names[reader->n_rows]) != 0)
         return FAIL(ADELE_FORMAT, HINT, "%s, row %d: class '%.40s' of case '%s', where %s%s is due",
-                    reader->path, reader->line, class, reader->fields[COLUMN_CASE],
+                    reader->csv.path, reader->csv.line, class, reader->csv.fields[COLUMN_CASE],
                     reader->n_rows == scores->n_classes ? "the next case" : "class ",
                     reader->n_rows == scores->n_classes ? "" : scores->class_names[reader->n_rows]);
     struct scored_case *item = &scores->cases[scores->n_cases - 1];
@@ -246,25 +206,25 @@ static adele_status read_row(struct reader *reader) {
 }
 
 static adele_status read_rows(struct reader *reader) {
-    TRY(read_header(reader));
-    while (*reader->at != '\0')
+    bool is_row = false;
+    TRY(check_header(&reader->csv));
+    TRY(csv_next(&reader->csv, &is_row));
+    while (is_row) {
         TRY(read_row(reader));
+        TRY(csv_next(&reader->csv, &is_row));
+    }
     TRY(check_complete(reader));
     if (reader->scores->n_cases > 0)
         return ADELE_OK;
-    return FAIL(ADELE_FORMAT, HINT, "%s holds no case", reader->path);
+    return FAIL(ADELE_FORMAT, HINT, "%s holds no case", reader->csv.path);
 }
 
 adele_status case_scores_read(const char *path, struct case_scores *out) {
-    struct reader reader = {.path = path, .scores = out};
-    size_t n_bytes = 0;
+    struct reader reader = {.scores = out};
     *out = (struct case_scores){0};
-    TRY(file_read(path, MAX_BYTES, &reader.text, &n_bytes));
-    reader.at = reader.text;
-    adele_status status = memchr(reader.text, '\0', n_bytes) == NULL
-                              ? read_rows(&reader)
-                              : FAIL(ADELE_FORMAT, HINT, "%s is no text", path);
-    memory_free(reader.text);
+    TRY(csv_open(path, HINT, &reader.csv));
+    adele_status status = read_rows(&reader);
+    csv_close(&reader.csv);
     if (status != ADELE_OK)
         case_scores_deinit(out);
     return status;

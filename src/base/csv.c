@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "report/csv.h"
+#include "base/csv.h"
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -9,8 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_BYTES ((size_t)256 << 20)
-#define HINT      "Write the file again with the command that made it, or remove it."
+#define MAX_BYTES ((size_t)1 << 30)
 
 void csv_close(struct csv *csv) {
     memory_free(csv->path);
@@ -34,14 +33,15 @@ static adele_status read_field(struct csv *csv, char **out, char *end) {
         *to++ = *from++;
     }
     if (is_quoted && *from++ != '"')
-        return FAIL(ADELE_FORMAT, HINT, "%s: line %d: a quote is not closed", csv->path, csv->line);
+        return FAIL(ADELE_FORMAT, csv->hint, "%s, row %d: a quote is not closed", csv->path,
+                    csv->line);
     if (!is_quoted && *from != ',' && to > *out && to[-1] == '\r')
         to--;
     if (is_quoted && *from == '\r')
         from++;
     *end = *from;
     if (*end != ',' && *end != '\n' && *end != '\0')
-        return FAIL(ADELE_FORMAT, HINT, "%s: line %d: '%c' after a quoted field", csv->path,
+        return FAIL(ADELE_FORMAT, csv->hint, "%s, row %d: '%c' after a quoted field", csv->path,
                     csv->line, *end);
     csv->rest = *end != '\0' ? from + 1 : from;
     *to = '\0';
@@ -53,25 +53,29 @@ static adele_status read_row(struct csv *csv, char **fields, int *n) {
     csv->line++;
     for (*n = 0; end == ','; (*n)++) {
         if (*n == CSV_MAX_FIELDS)
-            return FAIL(ADELE_FORMAT, HINT, "%s: line %d: more than %d fields", csv->path,
+            return FAIL(ADELE_FORMAT, csv->hint, "%s, row %d: more than %d fields", csv->path,
                         csv->line, CSV_MAX_FIELDS);
         TRY(read_field(csv, &fields[*n], &end));
     }
     return ADELE_OK;
 }
 
-adele_status csv_open(const char *path, struct csv *out) {
+static adele_status open_file(const char *path, struct csv *out) {
     size_t n_bytes = 0;
-    *out = (struct csv){0};
-    adele_status status;
     out->path = memory_strdup(path);
-    TRY_GOTO(CHECK_MEMORY(out->path), fail);
-    TRY_GOTO(file_read(path, MAX_BYTES, &out->text, &n_bytes), fail);
+    TRY(CHECK_MEMORY(out->path));
+    TRY(file_read(path, MAX_BYTES, &out->text, &n_bytes));
+    if (memchr(out->text, '\0', n_bytes) != NULL)
+        return FAIL(ADELE_FORMAT, out->hint, "%s is no text", path);
     out->rest = out->text;
-    TRY_GOTO(read_row(out, out->columns, &out->n_columns), fail);
-    return ADELE_OK;
-fail:
-    csv_close(out);
+    return read_row(out, out->columns, &out->n_columns);
+}
+
+adele_status csv_open(const char *path, const char *hint, struct csv *out) {
+    *out = (struct csv){.hint = hint};
+    adele_status status = open_file(path, out);
+    if (status != ADELE_OK)
+        csv_close(out);
     return status;
 }
 
@@ -83,8 +87,8 @@ adele_status csv_next(struct csv *csv, bool *is_row) {
     TRY(read_row(csv, csv->fields, &n));
     if (n == csv->n_columns)
         return ADELE_OK;
-    return FAIL(ADELE_FORMAT, HINT, "%s: line %d: %d fields, the header has %d", csv->path,
-                csv->line, n, csv->n_columns);
+    return FAIL(ADELE_FORMAT, csv->hint, "%s, row %d: %d fields, not %d", csv->path, csv->line, n,
+                csv->n_columns);
 }
 
 const char *csv_field(const struct csv *csv, const char *column) {
