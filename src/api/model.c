@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "onnx/onnx_export.h"
 #include "predict/evaluation.h"
 
 #include <string.h>
@@ -198,6 +199,25 @@ adele_status adele_model_predict(struct adele_model *model,
     if (out_cases != NULL)
         *out_cases = status == ADELE_OK ? n_cases : 0;
     return status;
+}
+
+adele_status adele_model_segment(struct adele_model *model, const struct adele_images *images,
+                                 const struct adele_inference *inference, uint8_t *classes,
+                                 float *probabilities) {
+    struct inference_config config;
+    TRY(segment_check_images(&model->model, images, classes));
+    TRY(inference_options_read(inference, &config));
+    return segment_images(&model->segmenter, images, &config, classes, probabilities);
+}
+
+// ---- export -----------------------------------------------------------------------------------
+
+adele_status adele_model_export(struct adele_model *model,
+                                const struct adele_export_options *options) {
+    if (options->output == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name a file, such as model.onnx.",
+                    "no output is given");
+    return onnx_export(&model->model, options->output, options->overwrite != 0);
 }
 
 // ---- in one call --------------------------------------------------------------------------------

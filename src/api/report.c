@@ -46,12 +46,10 @@ adele_status adele_run_corrections(const char *run,
                                    void (*on_class)(void *context,
                                                     const struct adele_class_correction *on),
                                    void *context) {
-    char *path = NULL;
+    OWNED char *path = NULL;
     cJSON *onset = NULL;
     TRY(run_folder_path(run, "onset.json", &path));
-    adele_status status = json_read(path, &onset);
-    memory_free(path);
-    TRY(status);
+    TRY(json_read(path, &onset));
     const cJSON *categories = cJSON_GetObjectItemCaseSensitive(onset, "categories"), *node;
     cJSON_ArrayForEach(node, categories) {
         struct class_correction read;

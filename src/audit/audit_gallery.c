@@ -47,13 +47,12 @@ static adele_status find_window(const struct dataset_images *images, const float
     *high = 255.0f;
     if (!images->is_f16)
         return ADELE_OK;
-    float *sorted = NULL;
+    OWNED float *sorted = NULL;
     TRY(ALLOCATE(&sorted, n));
     memcpy(sorted, plane, n * sizeof *sorted);
     qsort(sorted, n, sizeof *sorted, compare_floats);
     *low = sorted[n / 100];
     *high = sorted[n - 1 - n / 100];
-    memory_free(sorted);
     return ADELE_OK;
 }
 

@@ -79,14 +79,13 @@ static adele_status gather_overlaps(struct ranks *ranks, struct audit_table *tab
 
 // Each rank has kept its most doubtful ones, among which are those of all.
 static adele_status gather_regions(struct ranks *ranks, struct audit_table *table) {
-    struct audit_region *all = NULL;
+    OWNED struct audit_region *all = NULL;
     size_t bytes;
     TRY(gather_blocks(ranks, table->regions, (size_t)table->n_regions * sizeof *all, (void **)&all,
                       &bytes));
     table->n_regions = 0;
     for (size_t i = 0; i < bytes / sizeof *all; i++)
         audit_table_keep_region(table, &all[i]);
-    memory_free(all);
     return ADELE_OK;
 }
 

@@ -166,7 +166,7 @@ static int compare_last(const void *left, const void *right) {
 }
 
 adele_status audit_table_number_pictures(struct audit_table *table, int n_pictures, int n_kept) {
-    struct audit_row **rows = NULL;
+    OWNED struct audit_row **rows = NULL;
     size_t n = (size_t)table->n_rows;
     if (n == 0)
         return ADELE_OK;
@@ -179,7 +179,6 @@ adele_status audit_table_number_pictures(struct audit_table *table, int n_pictur
     qsort(rows, n, sizeof(struct audit_row *), compare_last);
     for (int i = 0; i < table->n_rows; i++)
         rows[i]->picture = i < n_pictures && rows[i]->picture ? i + 1 : 0;
-    memory_free(rows);
     return ADELE_OK;
 }
 

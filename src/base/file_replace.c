@@ -105,7 +105,7 @@ static int write_over(const char *from, const char *to) {
 
 // Renames the existing file first, and renames it back when the new file cannot be renamed.
 static int replace_in_steps(const char *from, const char *to, int error) {
-    char *aside = memory_printf("%s.old", from);
+    OWNED char *aside = memory_printf("%s.old", from);
     if (aside == NULL)
         return ENOMEM;
     if (rename(to, aside) == 0) {
@@ -115,7 +115,6 @@ static int replace_in_steps(const char *from, const char *to, int error) {
         else
             (void)rename(aside, to);
     }
-    memory_free(aside);
     return error;
 }
 

@@ -21,4 +21,5 @@ bool json_whole(const cJSON *object, const char *name, double max, double *out);
 bool json_add(cJSON *object, const char *key, cJSON *item);
 bool json_append(cJSON *array, cJSON *item);
 OWNER(cJSON_Delete, cJSON)
+OWNER(cJSON_free, char)
 #endif

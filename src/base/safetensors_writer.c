@@ -202,25 +202,19 @@ adele_status safetensors_writer_save(const struct safetensors_writer *writer, co
 
 adele_status safetensors_writer_save_keeping(const struct safetensors_writer *writer,
                                              const char *path, const char *keep) {
-    adele_status status;
-    char *header = NULL;
+    OWNED_BY(cJSON_free) char *header = NULL;
     int n_entries = writer->n_entries;
     int n_pairs = writer->n_pairs;
-    const struct safetensors_entry **entries = NULL;
-    const struct pair **pairs = NULL;
-    TRY_GOTO(ALLOCATE(&entries, n_entries), done);
-    TRY_GOTO(ALLOCATE(&pairs, n_pairs), done);
+    OWNED const struct safetensors_entry **entries = NULL;
+    OWNED const struct pair **pairs = NULL;
+    TRY(ALLOCATE(&entries, n_entries));
+    TRY(ALLOCATE(&pairs, n_pairs));
     for (int i = 0; i < n_entries; i++)
         entries[i] = &writer->entries[i];
     for (int i = 0; i < n_pairs; i++)
         pairs[i] = &writer->pairs[i];
     qsort(entries, (size_t)n_entries, sizeof *entries, compare_entries);
     qsort(pairs, (size_t)n_pairs, sizeof *pairs, compare_pairs);
-    TRY_GOTO(build_header(pairs, n_pairs, entries, n_entries, &header), done);
-    status = write_file(path, keep, header, entries, n_entries);
-done:
-    cJSON_free(header);
-    memory_free(entries);
-    memory_free(pairs);
-    return status;
+    TRY(build_header(pairs, n_pairs, entries, n_entries, &header));
+    return write_file(path, keep, header, entries, n_entries);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/print_fingerprint.h"
 
+#include "cli/print_json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -101,14 +103,6 @@ static bool add_number(cJSON *object, const char *name, double value) {
     return cJSON_AddNumberToObject(object, name, value) != NULL;
 }
 
-static cJSON *add_object(cJSON *array) {
-    cJSON *item = cJSON_CreateObject();
-    if (item != NULL && cJSON_AddItemToArray(array, item))
-        return item;
-    cJSON_Delete(item);
-    return NULL;
-}
-
 static bool add_numbers(cJSON *object, const char *name, const double *values, int n) {
     cJSON *array = cJSON_CreateDoubleArray(values, n);
     if (array != NULL && cJSON_AddItemToObject(object, name, array))
@@ -132,12 +126,9 @@ static bool add_ranges(cJSON *object, const char *name, const struct adele_range
 static bool add_intensities(cJSON *object, const struct adele_fingerprint *self) {
     cJSON *channels = cJSON_AddArrayToObject(object, "intensity_percentiles");
     bool is_fine = channels != NULL;
-    for (int i = 0; is_fine && self->intensity != NULL && i < self->n_channels; i++) {
-        cJSON *values = cJSON_CreateDoubleArray(self->intensity[i], ADELE_N_PERCENTILES);
-        is_fine = values != NULL && cJSON_AddItemToArray(channels, values);
-        if (!is_fine)
-            cJSON_Delete(values);
-    }
+    for (int i = 0; is_fine && self->intensity != NULL && i < self->n_channels; i++)
+        is_fine = print_json_append(
+            channels, cJSON_CreateDoubleArray(self->intensity[i], ADELE_N_PERCENTILES));
     return is_fine;
 }
 
@@ -145,17 +136,16 @@ static bool add_masks(cJSON *object, const struct adele_fingerprint *self) {
     cJSON *classes = cJSON_AddArrayToObject(object, "classes");
     bool is_fine = classes != NULL;
     for (int c = 0; is_fine && c < self->n_classes; c++) {
-        cJSON *item = add_object(classes);
-        is_fine = item != NULL &&
-                  cJSON_AddStringToObject(item, "name", self->classes[c].name) != NULL &&
+        cJSON *item = print_json_object(classes);
+        is_fine = cJSON_AddStringToObject(item, "name", self->classes[c].name) != NULL &&
                   add_number(item, "share", self->classes[c].share) &&
                   add_number(item, "cases", self->classes[c].n_cases);
     }
     cJSON *values = is_fine ? cJSON_AddArrayToObject(object, "values") : NULL;
     is_fine = values != NULL;
     for (int i = 0; is_fine && i < self->n_values; i++) {
-        cJSON *item = add_object(values);
-        is_fine = item != NULL && add_number(item, "value", self->values[i].value) &&
+        cJSON *item = print_json_object(values);
+        is_fine = add_number(item, "value", self->values[i].value) &&
                   add_number(item, "share", self->values[i].share) &&
                   add_number(item, "cases", self->values[i].n_cases);
     }
@@ -179,11 +169,7 @@ bool print_fingerprint_add_json(cJSON *json, const struct adele_fingerprint *sel
               add_masks(object, self) && add_number(object, "ignored_share", self->ignored_share);
     cJSON *odd = is_fine ? cJSON_AddArrayToObject(object, "odd") : NULL;
     is_fine = odd != NULL;
-    for (int i = 0; is_fine && i < self->n_odd; i++) {
-        cJSON *line = cJSON_CreateString(self->odd[i]);
-        is_fine = line != NULL && cJSON_AddItemToArray(odd, line);
-        if (!is_fine)
-            cJSON_Delete(line);
-    }
+    for (int i = 0; is_fine && i < self->n_odd; i++)
+        is_fine = print_json_append(odd, cJSON_CreateString(self->odd[i]));
     return is_fine;
 }

@@ -17,3 +17,15 @@ int print_json(cJSON *value, bool is_whole) {
     cJSON_free(text);
     return CLI_OK;
 }
+
+bool print_json_append(cJSON *array, cJSON *item) {
+    if (item != NULL && cJSON_AddItemToArray(array, item))
+        return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+cJSON *print_json_object(cJSON *array) {
+    cJSON *item = cJSON_CreateObject();
+    return print_json_append(array, item) ? item : NULL;
+}

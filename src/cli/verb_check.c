@@ -75,11 +75,7 @@ static void print_lines(const struct adele_check_report *report) {
 }
 
 static bool add_problem(cJSON *problems, const struct adele_problem *problem) {
-    cJSON *item = cJSON_CreateObject();
-    if (item == NULL || !cJSON_AddItemToArray(problems, item)) {
-        cJSON_Delete(item);
-        return false;
-    }
+    cJSON *item = print_json_object(problems);
     return cJSON_AddStringToObject(item, "severity", problem->is_error ? "error" : "warning") &&
            cJSON_AddStringToObject(item, "kind", problem->kind) &&
            cJSON_AddStringToObject(item, "text", problem->text) &&

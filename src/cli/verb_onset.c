@@ -36,11 +36,7 @@ static void print_line(int index, const struct adele_onset_series *series) {
 }
 
 static bool add_onset(cJSON *results, const struct adele_onset *onset) {
-    cJSON *item = cJSON_CreateObject();
-    if (item == NULL || !cJSON_AddItemToArray(results, item)) {
-        cJSON_Delete(item);
-        return false;
-    }
+    cJSON *item = print_json_object(results);
     const char *const keys[] = {"onset_epoch", "a", "b", "c"};
     const double values[] = {onset->epoch, onset->a, onset->b, onset->c};
     bool is_fine = true;

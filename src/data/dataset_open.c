@@ -130,7 +130,7 @@ static void find_palette(struct dataset *dataset) {
 
 // A case that is both trained on and validated on may be intended, so this is a warning.
 static adele_status warn_of(const struct check_report *found) {
-    struct check_group *groups = NULL;
+    OWNED struct check_group *groups = NULL;
     int n = 0;
     TRY(check_groups_make(found, &groups, &n));
     for (int i = 0; i < n; i++) {
@@ -138,7 +138,6 @@ static adele_status warn_of(const struct check_report *found) {
         check_group_text(&groups[i], text, sizeof text);
         log_line(LOG_WARNING, "%s", text);
     }
-    memory_free(groups);
     return ADELE_OK;
 }
 

@@ -74,12 +74,11 @@ adele_status display_image(const struct dataset_images *images, int i, uint8_t *
         memcpy(out, (const uint8_t *)images->images + first, n);
         return ADELE_OK;
     }
-    uint32_t *histogram = NULL;
+    OWNED uint32_t *histogram = NULL;
     TRY(ALLOCATE(&histogram, N_KEYS));
     size_t step = images->c == 3 ? n : plane;
     for (size_t at = 0; at < n; at += step)
         apply_window(images, find_window(images, first + at, step, histogram), first + at, step,
                      out + at);
-    memory_free(histogram);
     return ADELE_OK;
 }

@@ -57,10 +57,9 @@ static adele_status find_training_labels(struct dataset_finder *finder, struct d
 // What lies in ROOT/SUB instead of NAME.
 adele_status find_cases_describe_folder(const struct dataset *dataset, const char *sub,
                                         const char *name, char out[FOLDER_CACHE_TEXT_BYTES]) {
-    char *folder = file_join(dataset->root, sub);
+    OWNED char *folder = file_join(dataset->root, sub);
     TRY(CHECK_MEMORY(folder));
     folder_cache_describe(dataset, folder, name, out);
-    memory_free(folder);
     return ADELE_OK;
 }
 

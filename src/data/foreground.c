@@ -199,15 +199,12 @@ adele_status foreground_explain(const struct dataset *dataset, enum dataset_spli
     struct foreground_finding finding;
     for (int i = 0; i < dataset->n_cases[split]; i++) {
         const char *path = dataset_label_source(&dataset->cases[split][i], split);
-        struct case_labels labels;
+        CLEANUP(case_labels_deinit) struct case_labels labels = {0};
         if (path == NULL)
             continue;
         TRY(case_labels_load(dataset, path, &labels));
         bool has_foreground = false, has_ignored = false;
-        adele_status status =
-            foreground_scan(dataset, path, &labels, &has_foreground, &has_ignored);
-        case_labels_deinit(&labels);
-        TRY(status);
+        TRY(foreground_scan(dataset, path, &labels, &has_foreground, &has_ignored));
         foreground_count(&counts, path, has_foreground, has_ignored);
     }
     foreground_check(dataset, split, &counts, &finding);

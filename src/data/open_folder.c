@@ -47,10 +47,9 @@ static char *sibling(const char *file, size_t stem_bytes, int number) {
 
 static adele_status has_sibling(const struct file_list *files, const char *file, size_t stem_bytes,
                                 int number, bool *out) {
-    char *name = sibling(file, stem_bytes, number);
+    OWNED char *name = sibling(file, stem_bytes, number);
     TRY(CHECK_MEMORY(name));
     *out = has_file(files, name);
-    memory_free(name);
     return ADELE_OK;
 }
 
@@ -70,13 +69,11 @@ static adele_status add_single(struct dataset_finder *finder, const struct file_
     bool has_next = true;
     if (channel_number(file, stem_bytes) == 0)
         TRY(has_sibling(files, file, stem_bytes, 1, &has_next));
-    char *name = NULL;
+    OWNED char *name = NULL;
     TRY(ALLOCATE(&name, stem_bytes + 1));
     memcpy(name, file, has_next ? stem_bytes : stem_bytes - 5);
     struct dataset_case *item = NULL;
-    adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
-    memory_free(name);
-    TRY(status);
+    TRY(finder_add_case(finder, SPLIT_TEST, name, &item));
     return add_path(finder->dataset, file, item);
 }
 
@@ -84,25 +81,20 @@ static adele_status add_single(struct dataset_finder *finder, const struct file_
 static adele_status add_group(struct dataset_finder *finder, const struct file_list *files,
                               const char *file, size_t stem_bytes) {
     const struct dataset *dataset = finder->dataset;
-    char *name = memory_printf("%.*s", (int)(stem_bytes - 5), file);
+    OWNED char *name = memory_printf("%.*s", (int)(stem_bytes - 5), file);
     TRY(CHECK_MEMORY(name));
     struct dataset_case *item = NULL;
-    adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
-    memory_free(name);
-    TRY(status);
+    TRY(finder_add_case(finder, SPLIT_TEST, name, &item));
     for (int channel = 0; channel < dataset->n_channels; channel++) {
         bool is_there = false;
         TRY(has_sibling(files, file, stem_bytes, channel, &is_there));
-        char *part = sibling(file, stem_bytes, channel);
+        OWNED char *part = sibling(file, stem_bytes, channel);
         TRY(CHECK_MEMORY(part));
         if (!is_there)
-            status = FAIL(ADELE_DATA, "Give every case one file a channel: _0000, _0001, ...",
-                          "%s/%s: the model takes %d channels, but %s is not there", dataset->root,
-                          file, dataset->n_channels, part);
-        else
-            status = add_path(dataset, part, item);
-        memory_free(part);
-        TRY(status);
+            return FAIL(ADELE_DATA, "Give every case one file a channel: _0000, _0001, ...",
+                        "%s/%s: the model takes %d channels, but %s is not there", dataset->root,
+                        file, dataset->n_channels, part);
+        TRY(add_path(dataset, part, item));
     }
     return ADELE_OK;
 }

@@ -104,7 +104,7 @@ static void find_groups(enum patient_rule rule, const char *const *names, int n,
 }
 
 adele_status patient_rule_choose(const char *const *names, int n, enum patient_rule *out) {
-    struct patient *patients = NULL;
+    OWNED struct patient *patients = NULL;
     struct groups groups;
     *out = PATIENT_SLICE;
     TRY(ALLOCATE(&patients, (size_t)n + 1));
@@ -117,6 +117,5 @@ adele_status patient_rule_choose(const char *const *names, int n, enum patient_r
         if (is_found)
             *out = (enum patient_rule)rule;
     }
-    memory_free(patients);
     return ADELE_OK;
 }

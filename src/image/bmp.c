@@ -198,12 +198,11 @@ adele_status image_bmp_probe(const char *path, int *width, int *height) {
 }
 
 bool image_bmp_traits(const char *path, struct image_traits *out) {
-    struct bmp_reader reader;
+    CLEANUP(reader_deinit) struct bmp_reader reader = {0};
     bool is_fine = reader_init(&reader, path) == ADELE_OK;
     if (is_fine)
         *out = (struct image_traits){.n_channels = count_channels(&reader, false),
                                      .n_bits = 8,
                                      .is_indexed = reader.bits <= 8 && !reader.has_identity};
-    reader_deinit(&reader);
     return is_fine;
 }

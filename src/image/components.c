@@ -68,7 +68,7 @@ static adele_status count_touched(const uint8_t *mask, const uint8_t *other,
                                   const struct grid *grid, uint32_t *labels, int64_t *touched,
                                   int64_t *untouched) {
     uint32_t n = 0;
-    bool *is_touched = NULL;
+    OWNED bool *is_touched = NULL;
     TRY(components_label(mask, grid, labels, &n));
     TRY(ALLOCATE(&is_touched, (size_t)n + 1));
     for (size_t i = 0; i < grid_size(grid); i++)
@@ -78,7 +78,6 @@ static adele_status count_touched(const uint8_t *mask, const uint8_t *other,
     for (uint32_t k = 1; k <= n; k++)
         *touched += is_touched[k];
     *untouched = (int64_t)n - *touched;
-    memory_free(is_touched);
     return ADELE_OK;
 }
 

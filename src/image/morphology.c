@@ -79,7 +79,7 @@ static adele_status spread(uint8_t *mask, int height, int width, int n_iteration
     if (n_iterations == 0)
         return ADELE_OK;
     size_t longest = (size_t)(height > width ? height : width);
-    uint8_t *copy = NULL;
+    OWNED uint8_t *copy = NULL;
     TRY(ALLOCATE(&copy, longest));
     // An erosion changes nothing outside of this part, and the zeros at its border erode it.
     struct part part = find_part(mask, height, width, spreading ? n_iterations : 1);
@@ -89,7 +89,6 @@ static adele_status spread(uint8_t *mask, int height, int width, int n_iteration
     for (int x = part.left; x < part.right; ++x)
         spread_line(mask + (size_t)part.top * (size_t)width + x, (size_t)width,
                     part.bottom - part.top, n_iterations, spreading, copy);
-    memory_free(copy);
     return ADELE_OK;
 }
 

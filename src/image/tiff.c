@@ -101,13 +101,12 @@ adele_status image_tiff_probe(const char *path, int *width, int *height) {
 }
 
 bool image_tiff_traits(const char *path, struct image_traits *out) {
-    struct tiff_reader reader;
+    CLEANUP(tiff_reader_deinit) struct tiff_reader reader = {0};
     bool is_fine = tiff_reader_init(&reader, path, false) == ADELE_OK;
     if (is_fine)
         *out = (struct image_traits){.n_channels = reader.n_channels,
                                      .n_bits = reader.n_bits,
                                      .is_indexed = reader.photometric == PHOTOMETRIC_PALETTE};
-    tiff_reader_deinit(&reader);
     return is_fine;
 }
 

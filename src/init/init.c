@@ -125,7 +125,7 @@ static adele_status scan_split(const struct dataset *dataset, enum dataset_split
                                struct mask_values *values, bool *has_failed) {
     for (int i = 0; i < dataset->n_cases[split]; i++) {
         const char *path = dataset->cases[split][i].label_path;
-        struct case_labels labels;
+        CLEANUP(case_labels_deinit) struct case_labels labels = {0};
         if (path == NULL)
             continue;
         adele_status status = case_labels_load(dataset, path, &labels);
@@ -133,9 +133,7 @@ static adele_status scan_split(const struct dataset *dataset, enum dataset_split
         if (status != ADELE_OK && status != ADELE_NO_MEMORY)
             continue;
         TRY(status);
-        status = mask_values_add(values, &labels);
-        case_labels_deinit(&labels);
-        TRY(status);
+        TRY(mask_values_add(values, &labels));
     }
     return ADELE_OK;
 }

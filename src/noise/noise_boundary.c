@@ -85,7 +85,7 @@ static adele_status walk_mask(struct walk *walk, uint8_t *mask) {
     int height = walk->window.small_height, width = walk->window.small_width;
     size_t n = (size_t)height * (size_t)width;
     struct box box = box_of(mask, height, width);
-    uint8_t *before = NULL;
+    OWNED uint8_t *before = NULL;
     if (box.bottom == 0)
         return ADELE_OK;
     TRY(ALLOCATE(&before, n));
@@ -98,7 +98,6 @@ static adele_status walk_mask(struct walk *walk, uint8_t *mask) {
             memcpy(before + row, mask + row, (size_t)(box.right - box.left));
         }
     }
-    memory_free(before);
     return ADELE_OK;
 }
 

@@ -11,11 +11,9 @@
 adele_status output_add_labels(struct output *output, const struct dataset *dataset,
                                enum dataset_split split) {
     for (int i = 0; i < dataset->n_cases[split]; i++) {
-        char *name = label_store_name(dataset, split, &dataset->cases[split][i]);
+        OWNED char *name = label_store_name(dataset, split, &dataset->cases[split][i]);
         TRY(CHECK_MEMORY(name));
-        adele_status status = output_add(output, "%s", name);
-        memory_free(name);
-        TRY(status);
+        TRY(output_add(output, "%s", name));
     }
     return output_add(output, "changes.csv");
 }

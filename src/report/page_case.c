@@ -258,12 +258,10 @@ static adele_status add_new_classes(struct page *page, const struct page_layers 
     for (int c = 0; c < layers->n_classes && c < EXAMPLE_IGNORE; c++) {
         if (c > 0 && !layers->occurs[c])
             continue;
-        char *text =
+        OWNED char *text =
             memory_printf("%s%s %s", c == 0 ? "difference: " : "", verb, layers->classes[c]);
         TRY(CHECK_MEMORY(text));
-        adele_status status = add_colour(page, c == 0 ? BACKGROUND_COLOUR : class_colour(c), text);
-        memory_free(text);
-        TRY(status);
+        TRY(add_colour(page, c == 0 ? BACKGROUND_COLOUR : class_colour(c), text));
     }
     return ADELE_OK;
 }

@@ -177,15 +177,13 @@ static adele_status add_no_changes(struct page *page, const struct report_run *r
 }
 
 static adele_status add_run(struct page *page, const struct report_run *run) {
-    double *changed = NULL;
+    OWNED double *changed = NULL;
     double sum = 0.0;
     TRY(page_run_heading(page, run));
     TRY(report_run_series(run, &changed, "correction/changed_pixels"));
     if (changed == NULL)
         return add_no_changes(page, run);
-    adele_status status = add_bars(page, run, changed, &sum);
-    memory_free(changed);
-    TRY(status);
+    TRY(add_bars(page, run, changed, &sum));
     if (sum == 0.0)
         return buffer_text(&page->html, "<p>No label was changed.</p>\n");
     return add_flows(page, run);

@@ -147,16 +147,14 @@ static adele_status add_cases(struct page *page, const struct report_run *run, c
     struct page_layers layers = {.is_there = {[LAYER_NOISY] = true, [LAYER_PREDICTION] = true},
                                  .has_difference = true,
                                  .lacks_truth = true};
-    struct examples named = {0};
+    CLEANUP(examples_deinit) struct examples named = {0};
     if (run->examples != NULL)
         TRY(examples_load(run, 1, true, MAX_EXTENT, &named));
     layers.n_classes = named.n_categories;
     layers.classes = named.categories;
     for (int c = 1; c < layers.n_classes; c++)
         layers.occurs[c] = true;
-    adele_status status = page_gallery_begin(page, &layers);
-    examples_deinit(&named);
-    TRY(status);
+    TRY(page_gallery_begin(page, &layers));
     TRY(add_rows(page, folder, csv));
     return buffer_text(&page->html, "</div>\n");
 }

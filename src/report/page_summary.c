@@ -73,13 +73,12 @@ static adele_status add_labels(struct page *page) {
 
 // NaN where the records have no correction.
 static adele_status sum_corrected(const struct report_run *run, double *out) {
-    double *changed = NULL;
+    OWNED double *changed = NULL;
     *out = NAN;
     TRY(report_run_series(run, &changed, "correction/changed_pixels"));
     for (int k = 0; changed != NULL && k < run->records.n; k++)
         if (isfinite(changed[k]))
             *out = (isfinite(*out) ? *out : 0.0) + changed[k];
-    memory_free(changed);
     return ADELE_OK;
 }
 

@@ -53,14 +53,12 @@ static adele_status find_optional(const struct report_run *run, const char *name
 }
 
 static adele_status load_records(struct report_run *run) {
-    char *path = NULL;
+    OWNED char *path = NULL;
     TRY(find_optional(run, "metrics.jsonl", &path));
     if (path == NULL)
         return FAIL(ADELE_IO, "Name the folder of a run that has trained for an epoch or more.",
                     "%s: no metrics.jsonl in it", run->path);
-    adele_status status = records_read(path, INT_MAX, &run->records);
-    memory_free(path);
-    TRY(status);
+    TRY(records_read(path, INT_MAX, &run->records));
     if (run->records.n == 0)
         return FAIL(ADELE_DATA, "Wait until the run has finished its first epoch.",
                     "%s: metrics.jsonl holds no record", run->path);
@@ -145,10 +143,9 @@ static struct ends ends_of(const double *values, int n) {
 }
 
 static adele_status read_ends(const struct report_run *run, const char *name, struct ends *out) {
-    double *values = NULL;
+    OWNED double *values = NULL;
     TRY(report_run_series(run, &values, "%s", name));
     *out = ends_of(values, run->records.n);
-    memory_free(values);
     return ADELE_OK;
 }
 

@@ -97,18 +97,17 @@ static adele_status parse_manifest(const char *path, const cJSON *json,
 // The file must be exactly what its values are written as, so that a changed byte anywhere in it is
 // detected.
 static adele_status check_text(const char *path, const cJSON *json) {
-    char *found = NULL, *want = cJSON_Print(json);
+    OWNED char *found = NULL;
+    OWNED_BY(cJSON_free) char *want = cJSON_Print(json);
     size_t n_found = 0;
     TRY(CHECK_MEMORY(want));
-    adele_status status = file_read(path, MAX_MANIFEST_BYTES, &found, &n_found);
+    TRY(file_read(path, MAX_MANIFEST_BYTES, &found, &n_found));
     size_t n = strlen(want), same = 0;
-    while (status == ADELE_OK && same < n && same < n_found && found[same] == want[same])
+    while (same < n && same < n_found && found[same] == want[same])
         same++;
-    if (status == ADELE_OK && (same != n || n_found != n + 1 || found[n] != '\n'))
-        status = FAIL(ADELE_FORMAT, HINT_MANIFEST, "%s: damaged at byte %zu", path, same);
-    memory_free(found);
-    cJSON_free(want);
-    return status;
+    if (same != n || n_found != n + 1 || found[n] != '\n')
+        return FAIL(ADELE_FORMAT, HINT_MANIFEST, "%s: damaged at byte %zu", path, same);
+    return ADELE_OK;
 }
 
 adele_status manifest_read(const char *run_folder, struct generation_list *out) {

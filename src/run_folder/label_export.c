@@ -41,7 +41,7 @@ static adele_status find_last(const struct label_export *wanted, struct label_so
 
 // "Take one of these epochs: 4, 10, 20.": those that have labels, as far as the buffer holds them.
 static adele_status list_epochs(const char *run_folder, char *out, size_t out_bytes) {
-    struct generation_list list = {0};
+    CLEANUP(generation_list_deinit) struct generation_list list = {0};
     TRY(manifest_read(run_folder, &list));
     size_t used = (size_t)snprintf(out, out_bytes, "%s",
                                    list.n > 0 ? "Take one of these epochs: "
@@ -54,7 +54,6 @@ static adele_status list_epochs(const char *run_folder, char *out, size_t out_by
                                  : is_full       ? " ..."
                                                  : ", ");
     }
-    generation_list_deinit(&list);
     return ADELE_OK;
 }
 

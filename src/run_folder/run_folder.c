@@ -24,10 +24,9 @@ adele_status run_folder_write_json(const char *run_folder, const char *name, cJS
 }
 
 static adele_status has_file(const char *run_folder, const char *name, bool *out) {
-    char *path = NULL;
+    OWNED char *path = NULL;
     TRY(run_folder_path(run_folder, name, &path));
     *out = file_exists(path);
-    memory_free(path);
     return ADELE_OK;
 }
 

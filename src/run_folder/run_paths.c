@@ -14,13 +14,12 @@
 // ---- writing ------------------------------------------------------------------------------------
 
 static adele_status add_path(cJSON *json, const struct config_path *path) {
-    char *absolute = NULL;
+    OWNED char *absolute = NULL;
     TRY(path_resolve(*path->text, &absolute));
     cJSON *item = cJSON_CreateObject();
     bool is_fine = json_add(json, path->key, item) &&
                    json_add(item, "given", cJSON_CreateString(*path->text)) &&
                    json_add(item, "absolute", cJSON_CreateString(absolute));
-    memory_free(absolute);
     return CHECK_MEMORY(is_fine ? item : NULL);
 }
 
@@ -110,7 +109,7 @@ adele_status run_paths_resolve(const char *run_folder, const char *data, struct 
 adele_status run_paths_warn(const char *run_folder, const struct config *config) {
     struct config_path paths[CONFIG_N_PATHS];
     config_list_paths((struct config *)config, paths); // only read
-    cJSON *json = NULL;
+    OWNED_BY(cJSON_Delete) cJSON *json = NULL;
     TRY(read_paths(run_folder, &json));
     for (int i = 0; i < CONFIG_N_PATHS; i++) {
         const char *text = *paths[i].text;
@@ -119,6 +118,5 @@ adele_status run_paths_warn(const char *run_folder, const struct config *config)
             log_line(LOG_WARNING, "%s: %s is read from the current folder; the run had %s",
                      paths[i].key, text, absolute);
     }
-    cJSON_Delete(json);
     return ADELE_OK;
 }

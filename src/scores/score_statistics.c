@@ -41,7 +41,7 @@ static double resampled_mean(const double *values, int n, int i_sample) {
 }
 
 static adele_status bootstrap(const double *values, int n, double *low, double *high) {
-    double *means = NULL;
+    OWNED double *means = NULL;
     TRY(ALLOCATE(&means, N_RESAMPLES));
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < N_RESAMPLES; i++)
@@ -49,7 +49,6 @@ static adele_status bootstrap(const double *values, int n, double *low, double *
     qsort(means, N_RESAMPLES, sizeof *means, compare_doubles);
     *low = percentile_of(means, N_RESAMPLES, 0.025);
     *high = percentile_of(means, N_RESAMPLES, 0.975);
-    memory_free(means);
     return ADELE_OK;
 }
 

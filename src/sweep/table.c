@@ -76,7 +76,7 @@ static adele_status plan_files(struct tables *self) {
 
 // A run writes its examples after its last epoch. With another number of epochs it goes on.
 static adele_status compare_with_run(struct table_run *run, struct config *config) {
-    struct config *was = NULL;
+    OWNED_BY(config_destroy) struct config *was = NULL;
     char *examples = NULL;
     TRY(run_paths_resolve(run->folder, NULL, config));
     TRY(run_settings_compare(run->folder, config));
@@ -89,7 +89,6 @@ static adele_status compare_with_run(struct table_run *run, struct config *confi
     run->has_finished = was->train.epochs == config->train.epochs &&
                         was->train.iterations == config->train.iterations &&
                         was->train.patience == config->train.patience;
-    config_destroy(was);
     return ADELE_OK;
 }
 

@@ -97,13 +97,12 @@ static adele_status find_classes(const struct report_run *run, const char *split
 // The last finite value of a metric; NaN without any.
 static adele_status read_last(const struct report_run *run, const char *table, const char *name,
                               double *out) {
-    double *values = NULL;
+    OWNED double *values = NULL;
     *out = NAN;
     TRY(report_run_series(run, &values, "%s/iou/%s", table, name));
     for (int i = 0; values != NULL && i < run->records.n; i++)
         if (isfinite(values[i]))
             *out = values[i];
-    memory_free(values);
     return ADELE_OK;
 }
 
