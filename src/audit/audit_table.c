@@ -137,15 +137,6 @@ static adele_status add_name(struct buffer *csv, const char *name) {
     return buffer_csv_field(csv, name);
 }
 
-// FOLDER/NAME; the buffer is emptied.
-static adele_status save(struct buffer *csv, const char *folder, const char *name,
-                         adele_status status) {
-    if (status == ADELE_OK)
-        status = buffer_save(csv, folder, name);
-    buffer_deinit(csv);
-    return status;
-}
-
 bool audit_row_is_before(double score, int order, double other_score, int other_order) {
     return score != other_score ? score < other_score : order < other_order;
 }
@@ -198,15 +189,15 @@ static adele_status add_row(struct buffer *csv, const struct audit_row *row, int
 }
 
 static adele_status save_images(struct audit_table *table, char *const *names, const char *folder) {
-    struct buffer csv = {0};
+    CLEANUP(buffer_deinit) struct buffer csv = {0};
     if (table->n_rows > 0)
         qsort(table->rows, (size_t)table->n_rows, sizeof *table->rows, compare_rows);
-    adele_status status = buffer_text(
-        &csv, "rank,case,slice,score,worst_class,worst_class_score,pixels,doubtful_pixels,"
-              "doubtful_fraction,regions,overlay\n");
-    for (int i = 0; status == ADELE_OK && i < table->n_rows; i++)
-        status = add_row(&csv, &table->rows[i], i + 1, names);
-    return save(&csv, folder, "audit.csv", status);
+    TRY(buffer_text(&csv,
+                    "rank,case,slice,score,worst_class,worst_class_score,pixels,doubtful_pixels,"
+                    "doubtful_fraction,regions,overlay\n"));
+    for (int i = 0; i < table->n_rows; i++)
+        TRY(add_row(&csv, &table->rows[i], i + 1, names));
+    return buffer_save(&csv, folder, "audit.csv");
 }
 
 static int compare_regions(const void *left, const void *right) {
@@ -216,34 +207,25 @@ static int compare_regions(const void *left, const void *right) {
 // The rows must be in the order in which they were added.
 static adele_status save_regions(struct audit_table *table, char *const *names,
                                  const char *folder) {
-    struct buffer csv = {0};
+    CLEANUP(buffer_deinit) struct buffer csv = {0};
     if (table->n_regions > 0)
         qsort(table->regions, (size_t)table->n_regions, sizeof *table->regions, compare_regions);
-    adele_status status =
-        buffer_text(&csv, "rank,case,slice,x,y,width,height,from,to,pixels,confidence,doubt\n");
-    for (int i = 0; status == ADELE_OK && i < table->n_regions; i++) {
+    TRY(buffer_text(&csv, "rank,case,slice,x,y,width,height,from,to,pixels,confidence,doubt\n"));
+    for (int i = 0; i < table->n_regions; i++) {
         const struct doubt_region *region = &table->regions[i].region;
         const struct audit_row *row = &table->rows[table->regions[i].i_row];
-        status = buffer_printf(&csv, "%d", i + 1);
-        if (status == ADELE_OK)
-            status = add_name(&csv, row->name);
-        if (status == ADELE_OK)
-            status = buffer_printf(&csv, ",%d,%d,%d,%d,%d", row->slice, region->x, region->y,
-                                   region->width, region->height);
-        if (status == ADELE_OK)
-            status = add_name(&csv, names[region->from]);
-        if (status == ADELE_OK)
-            status = add_name(&csv, names[region->to]);
-        if (status == ADELE_OK)
-            status = buffer_printf(&csv, ",%" PRId64, region->n_pixels);
-        if (status == ADELE_OK)
-            status = add_fixed(&csv, region->confidence);
-        if (status == ADELE_OK)
-            status = add_fixed(&csv, region->doubt);
-        if (status == ADELE_OK)
-            status = buffer_text(&csv, "\n");
+        TRY(buffer_printf(&csv, "%d", i + 1));
+        TRY(add_name(&csv, row->name));
+        TRY(buffer_printf(&csv, ",%d,%d,%d,%d,%d", row->slice, region->x, region->y, region->width,
+                          region->height));
+        TRY(add_name(&csv, names[region->from]));
+        TRY(add_name(&csv, names[region->to]));
+        TRY(buffer_printf(&csv, ",%" PRId64, region->n_pixels));
+        TRY(add_fixed(&csv, region->confidence));
+        TRY(add_fixed(&csv, region->doubt));
+        TRY(buffer_text(&csv, "\n"));
     }
-    return save(&csv, folder, "regions.csv", status);
+    return buffer_save(&csv, folder, "regions.csv");
 }
 
 struct class_row {
@@ -291,16 +273,16 @@ static adele_status add_class(struct buffer *csv, const struct audit_table *tabl
 
 static adele_status save_classes(const struct audit_table *table, char *const *names,
                                  const char *folder) {
-    struct buffer csv = {0};
+    CLEANUP(buffer_deinit) struct buffer csv = {0};
     struct class_row rows[DOUBT_MAX_CATEGORIES] = {{0}};
     for (int c = 0; c < table->n_categories; c++)
         rows[c] = (struct class_row){c, audit_table_class_score(table, c)};
     qsort(rows, (size_t)table->n_categories, sizeof *rows, compare_classes);
-    adele_status status = buffer_text(
-        &csv, "class,score,images,pixels,doubtful_pixels,doubtful_fraction,most_often\n");
-    for (int i = 0; status == ADELE_OK && i < table->n_categories; i++)
-        status = add_class(&csv, table, &rows[i], names);
-    return save(&csv, folder, "classes.csv", status);
+    TRY(buffer_text(&csv,
+                    "class,score,images,pixels,doubtful_pixels,doubtful_fraction,most_often\n"));
+    for (int i = 0; i < table->n_categories; i++)
+        TRY(add_class(&csv, table, &rows[i], names));
+    return buffer_save(&csv, folder, "classes.csv");
 }
 
 adele_status audit_table_save(struct audit_table *table, char *const *names, const char *folder) {

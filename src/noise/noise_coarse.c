@@ -138,27 +138,28 @@ static void draw_object(struct coarse *self, int i, double n_corners, struct ran
     fill_shape(self, object, out);
 }
 
+static void coarse_deinit(struct coarse *self) {
+    noise_objects_deinit(&self->objects);
+    memory_free(self->is_visited);
+    memory_free(self->crossings);
+}
+
 adele_status noise_coarse(const uint8_t *clean, int height, int width, int low, int high,
                           double strength, struct random_stream stream, uint8_t *out) {
-    struct coarse self = {.i_object = 0};
+    CLEANUP(coarse_deinit) struct coarse self = {.i_object = 0};
     size_t n_pixels = (size_t)height * (size_t)width;
-    adele_status status;
     if (low < 3 || high < low || !(strength > 0))
         return FAIL(ADELE_INVALID_ARGUMENT, "Give a range from 3 on, the lower number first.",
                     "polygons of %d to %d corners at strength %g", low, high, strength);
     memcpy(out, clean, n_pixels);
-    TRY_GOTO(noise_objects_find(clean, height, width, &self.objects), done);
-    TRY_GOTO(ALLOCATE(&self.is_visited, n_pixels), done);
-    TRY_GOTO(ALLOCATE(&self.crossings, n_pixels + (size_t)height), done);
+    TRY(noise_objects_find(clean, height, width, &self.objects));
+    TRY(ALLOCATE(&self.is_visited, n_pixels));
+    TRY(ALLOCATE(&self.crossings, n_pixels + (size_t)height));
     for (int i = 0; i < self.objects.n; i++) {
         struct random_stream own;
         random_stream_split(&stream, &own);
         double n = floor(random_range(&own, low, high + 1) / strength);
         draw_object(&self, i, fmax(3, n), &own, out);
     }
-done:
-    noise_objects_deinit(&self.objects);
-    memory_free(self.is_visited);
-    memory_free(self.crossings);
-    return status;
+    return ADELE_OK;
 }

@@ -182,6 +182,10 @@ struct old_events {
     size_t n_bytes, at;
 };
 
+static void old_events_deinit(struct old_events *old) {
+    memory_free(old->data);
+}
+
 // Copies the old event of that step to `events` when there is one; steps only grow.
 static adele_status take_old_event(struct old_events *old, int64_t step, struct buffer *events,
                                    bool *is_taken) {
@@ -226,57 +230,48 @@ static adele_status start_events(struct old_events *old, struct buffer *events) 
 }
 
 static adele_status replay(struct metrics *metrics, int keep_epochs) {
-    struct records records = {0};
+    CLEANUP(records_deinit) struct records records = {0};
+    CLEANUP(buffer_deinit) struct buffer events = {0};
+    CLEANUP(old_events_deinit) struct old_events old = {0};
     struct buffer *lines = &metrics->lines;
-    struct buffer events = {0};
-    struct old_events old = {0};
-    adele_status status = ADELE_OK;
     if (keep_epochs > 0 && file_exists(metrics->jsonl.path))
-        TRY_GOTO(records_read(metrics->jsonl.path, keep_epochs, &records), end);
+        TRY(records_read(metrics->jsonl.path, keep_epochs, &records));
     // The events can be made again but for their times, so an unreadable file is no error.
-    if (keep_epochs > 0 && file_exists(metrics->events.path)) {
-        status = file_read(metrics->events.path, 0, &old.data, &old.n_bytes);
-        if (status == ADELE_NO_MEMORY)
-            goto end;
-    }
-    TRY_GOTO(start_events(&old, &events), end);
+    if (keep_epochs > 0 && file_exists(metrics->events.path) &&
+        file_read(metrics->events.path, 0, &old.data, &old.n_bytes) == ADELE_NO_MEMORY)
+        return ADELE_NO_MEMORY;
+    TRY(start_events(&old, &events));
     for (int i = 0; i < records.n; i++) {
         const struct record *record = &records.items[i];
-        TRY_GOTO(buffer_add(lines, record->line, record->line_bytes), end);
-        TRY_GOTO(replay_record(metrics, record, &old, &events), end);
+        TRY(buffer_add(lines, record->line, record->line_bytes));
+        TRY(replay_record(metrics, record, &old, &events));
     }
-    TRY_GOTO(file_write(metrics->jsonl.path, lines->data, lines->n_bytes), end);
-    TRY_GOTO(file_write(metrics->events.path, events.data, events.n_bytes), end);
-    TRY_GOTO(write_csv(metrics), end);
-end:
-    memory_free(old.data);
-    records_deinit(&records);
-    buffer_deinit(&events);
-    return status;
+    TRY(file_write(metrics->jsonl.path, lines->data, lines->n_bytes));
+    TRY(file_write(metrics->events.path, events.data, events.n_bytes));
+    return write_csv(metrics);
 }
+
+OWNER(metrics_close, struct metrics)
 
 adele_status metrics_open(const char *run_folder, int keep_epochs, struct metrics **out) {
     *out = NULL;
-    struct metrics *metrics = NULL;
+    OWNED_BY(metrics_close) struct metrics *metrics = NULL;
     TRY(ALLOCATE(&metrics, 1));
-    adele_status status = ADELE_OK;
     metrics->jsonl.fd = -1;
     metrics->events.fd = -1;
     metrics->last_epoch = -1;
     metrics->jsonl.path = file_join(run_folder, "metrics.jsonl");
     metrics->events.path = file_join(run_folder, EVENTS_NAME);
     metrics->csv_path = file_join(run_folder, "metrics.csv");
-    TRY_GOTO(CHECK_MEMORY(metrics->jsonl.path), fail);
-    TRY_GOTO(CHECK_MEMORY(metrics->events.path), fail);
-    TRY_GOTO(CHECK_MEMORY(metrics->csv_path), fail);
-    TRY_GOTO(replay(metrics, keep_epochs), fail);
-    TRY_GOTO(appended_open(&metrics->jsonl), fail);
-    TRY_GOTO(appended_open(&metrics->events), fail);
+    TRY(CHECK_MEMORY(metrics->jsonl.path));
+    TRY(CHECK_MEMORY(metrics->events.path));
+    TRY(CHECK_MEMORY(metrics->csv_path));
+    TRY(replay(metrics, keep_epochs));
+    TRY(appended_open(&metrics->jsonl));
+    TRY(appended_open(&metrics->events));
     *out = metrics;
+    metrics = NULL;
     return ADELE_OK;
-fail:
-    metrics_close(metrics);
-    return status;
 }
 
 // Where the file's bytes first differ from the text; what follows the text is of later epochs.
@@ -398,14 +393,13 @@ adele_status metrics_end(struct metrics *metrics) {
     if (!metrics->is_recording)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: end without begin");
     metrics->is_recording = false;
-    struct buffer event = {0};
-    adele_status status = ADELE_OK;
-    TRY_GOTO(buffer_text(&metrics->line, "}\n"), end);
-    TRY_GOTO(add_event(metrics, &event), end);
-    TRY_GOTO(add_row(metrics), end);
+    CLEANUP(buffer_deinit) struct buffer event = {0};
+    TRY(buffer_text(&metrics->line, "}\n"));
+    TRY(add_event(metrics, &event));
+    TRY(add_row(metrics));
     // The events are written first: a process that ends in between leaves one event too many, which
     // metrics_open drops. In the other order a record would lack its event.
-    status = appended_write(&metrics->events, &event);
+    adele_status status = appended_write(&metrics->events, &event);
     if (status == ADELE_OK) {
         status = appended_write(&metrics->jsonl, &metrics->line);
         if (status != ADELE_OK)
@@ -413,14 +407,11 @@ adele_status metrics_end(struct metrics *metrics) {
     }
     if (status != ADELE_OK) {
         memory_free(metrics->rows[--metrics->n_rows].text);
-        goto end;
+        return status;
     }
     metrics->events.bytes += (off_t)event.n_bytes;
     metrics->jsonl.bytes += (off_t)metrics->line.n_bytes;
     metrics->last_epoch = metrics->epoch;
-    TRY_GOTO(buffer_add(&metrics->lines, metrics->line.data, metrics->line.n_bytes), end);
-    TRY_GOTO(write_csv(metrics), end);
-end:
-    buffer_deinit(&event);
-    return status;
+    TRY(buffer_add(&metrics->lines, metrics->line.data, metrics->line.n_bytes));
+    return write_csv(metrics);
 }
