@@ -49,17 +49,13 @@ static void folds_deinit(struct folds *folds) {
 
 // KEY="VALUE": in quotes YAML takes any text as it is.
 static adele_status add_text(struct folds *folds, const char *key, const char *value) {
-    struct buffer text = {0};
+    CLEANUP(buffer_deinit) struct buffer text = {0};
     if (value == NULL)
         return ADELE_OK;
-    adele_status status = buffer_printf(&text, "%s=", key);
-    if (status == ADELE_OK)
-        status = buffer_json_string(&text, value);
-    if (status != ADELE_OK) {
-        buffer_deinit(&text);
-        return status;
-    }
+    TRY(buffer_printf(&text, "%s=", key));
+    TRY(buffer_json_string(&text, value));
     folds->sets[folds->n_sets++] = text.data;
+    text = (struct buffer){0};
     return ADELE_OK;
 }
 

@@ -52,20 +52,17 @@ static adele_status take_rows(struct audit_table *table, struct audit_row *rows,
 }
 
 static adele_status gather_rows(struct ranks *ranks, struct audit_table *table) {
-    struct audit_row *rows = NULL;
+    struct audit_row *rows = NULL; // the table owns them in the end
+    OWNED char *names = NULL;
     struct buffer buffer = {0};
-    char *names = NULL;
     size_t bytes;
     adele_status status = ADELE_OK;
     for (int i = 0; i < table->n_rows && status == ADELE_OK; i++)
         status = gather_add_name(&buffer, table->rows[i].name);
     TRY(gather_names(ranks, &buffer, status, &names));
-    status = gather_blocks(ranks, table->rows, (size_t)table->n_rows * sizeof *rows, (void **)&rows,
-                           &bytes);
-    if (status == ADELE_OK)
-        status = take_rows(table, rows, (int)(bytes / sizeof *rows), names);
-    memory_free(names);
-    return status;
+    TRY(gather_blocks(ranks, table->rows, (size_t)table->n_rows * sizeof *rows, (void **)&rows,
+                      &bytes));
+    return take_rows(table, rows, (int)(bytes / sizeof *rows), names);
 }
 
 static adele_status gather_overlaps(struct ranks *ranks, struct audit_table *table) {

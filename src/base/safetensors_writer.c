@@ -117,13 +117,9 @@ static adele_status build_metadata(const struct pair **pairs, int n_pairs,
     for (int i = 0; i < n_entries; i++) {
         char hash[HASH_HEX_BYTES];
         hash_xxh3_hex(entries[i]->data, entries[i]->bytes, hash);
-        char *key = memory_printf("%s.%s", SAFETENSORS_HASH_KEY, entries[i]->name);
-        if (key == NULL)
-            return CHECK_MEMORY(NULL);
-        const cJSON *added = cJSON_AddStringToObject(metadata, key, hash);
-        memory_free(key);
-        if (added == NULL)
-            return CHECK_MEMORY(NULL);
+        OWNED char *key = memory_printf("%s.%s", SAFETENSORS_HASH_KEY, entries[i]->name);
+        TRY(CHECK_MEMORY(key));
+        TRY(CHECK_MEMORY(cJSON_AddStringToObject(metadata, key, hash)));
     }
     return ADELE_OK;
 }
@@ -131,19 +127,15 @@ static adele_status build_metadata(const struct pair **pairs, int n_pairs,
 static adele_status build_tensor(const struct safetensors_entry *entry, uint64_t begin,
                                  cJSON *header) {
     cJSON *node = cJSON_AddObjectToObject(header, entry->name);
-    if (node == NULL ||
-        cJSON_AddStringToObject(node, "dtype", safetensors_dtype_name(entry->dtype)) == NULL)
-        return CHECK_MEMORY(NULL);
+    bool is_fine =
+        cJSON_AddStringToObject(node, "dtype", safetensors_dtype_name(entry->dtype)) != NULL;
     cJSON *shape = cJSON_AddArrayToObject(node, "shape");
-    for (int i = 0; i < entry->n_dimensions; i++) {
-        if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)entry->shape[i])))
-            return CHECK_MEMORY(NULL);
-    }
+    for (int i = 0; i < entry->n_dimensions && is_fine; i++)
+        is_fine = json_append(shape, cJSON_CreateNumber((double)entry->shape[i]));
     cJSON *offsets = cJSON_AddArrayToObject(node, "data_offsets");
-    if (shape == NULL || !cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin)) ||
-        !cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + entry->bytes))))
-        return CHECK_MEMORY(NULL);
-    return ADELE_OK;
+    is_fine = is_fine && shape != NULL && json_append(offsets, cJSON_CreateNumber((double)begin)) &&
+              json_append(offsets, cJSON_CreateNumber((double)(begin + entry->bytes)));
+    return CHECK_MEMORY(is_fine ? node : NULL);
 }
 
 // The header's text; free with cJSON_free.

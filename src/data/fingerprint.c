@@ -174,15 +174,12 @@ static adele_status add_failure(struct fingerprint_builder *self, const char *pa
 
 static adele_status read_image(struct fingerprint_builder *self, bool has_pixels) {
     const struct dataset_case *item = self->item;
-    struct case_image image;
     int width = 0, height = 0;
     if (has_pixels) {
+        CLEANUP(case_image_deinit) struct case_image image = {0};
         adele_status status = case_image_load(self->dataset, item, NULL, &image);
-        if (status != ADELE_OK)
-            return add_failure(self, item->image_path[0], status);
-        status = fingerprint_builder_add_image(self, &image);
-        case_image_deinit(&image);
-        return status;
+        return status == ADELE_OK ? fingerprint_builder_add_image(self, &image)
+                                  : add_failure(self, item->image_path[0], status);
     }
     if (self->dataset->is_volume && item->geometry.n[0] > 0) {
         struct nifti_order order = orientation_of_image(self->dataset, &item->geometry);
@@ -191,24 +188,20 @@ static adele_status read_image(struct fingerprint_builder *self, bool has_pixels
         return add_size(self, n[0], n[1], n[2]);
     }
     adele_status status = image_probe(item->image_path[0], &width, &height);
-    if (status != ADELE_OK)
-        return add_failure(self, item->image_path[0], status);
-    return add_size(self, width, height, 1);
+    return status == ADELE_OK ? add_size(self, width, height, 1)
+                              : add_failure(self, item->image_path[0], status);
 }
 
 static adele_status read_case(struct fingerprint_builder *self, bool has_pixels) {
     const char *path = dataset_label_source(self->item, self->split);
-    struct case_labels labels;
     if (self->item->image_path[0] != NULL)
         TRY(read_image(self, has_pixels));
     if (path == NULL)
         return ADELE_OK;
+    CLEANUP(case_labels_deinit) struct case_labels labels = {0};
     adele_status status = case_labels_load(self->dataset, path, &labels);
-    if (status != ADELE_OK)
-        return add_failure(self, path, status);
-    status = fingerprint_builder_add_mask(self, path, &labels);
-    case_labels_deinit(&labels);
-    return status;
+    return status == ADELE_OK ? fingerprint_builder_add_mask(self, path, &labels)
+                              : add_failure(self, path, status);
 }
 
 adele_status fingerprint_dataset(const struct dataset *dataset, struct adele_fingerprint **out) {

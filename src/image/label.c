@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Label maps: one category number per pixel, from any kind of picture that can store them.
 #include "base/fail.h"
+#include "base/memory.h"
 #include "image/codec.h"
 #include <string.h>
 
@@ -47,11 +48,9 @@ static bool is_constant(const struct image *image) {
 static adele_status check_alpha(const char *path, size_t memory_limit, const struct image *wide) {
     if (!wide->has_alpha || !is_constant(wide))
         return ADELE_OK;
-    struct image alpha;
+    CLEANUP(image_deinit) struct image alpha = {0};
     TRY(image_png_load_alpha(path, memory_limit, &alpha));
-    bool is_same = is_constant(&alpha);
-    image_deinit(&alpha);
-    if (is_same)
+    if (is_constant(&alpha))
         return ADELE_OK;
     return FAIL(ADELE_DATA,
                 "Save the alpha channel as a gray PNG of class numbers; with ImageMagick: "
@@ -68,19 +67,15 @@ adele_status image_load_label(const char *path, size_t memory_limit, struct imag
     if (!codec->is_exact)
         return FAIL(ADELE_DATA, "Save the mask as PNG.",
                     "%s: a JPEG file is not a mask: its compression changes the values", path);
-    struct image wide;
+    CLEANUP(image_deinit) struct image wide = {0};
     TRY(codec->load(path, true, memory_limit, &wide));
-    adele_status status = check_alpha(path, memory_limit, &wide);
-    if (status != ADELE_OK) {
-        image_deinit(&wide);
-        return status;
-    }
+    TRY(check_alpha(path, memory_limit, &wide));
     if (wide.n_channels == 1) {
         *out = wide;
+        wide = (struct image){0};
         return ADELE_OK;
     }
-    status = narrow(path, &wide, out);
-    image_deinit(&wide);
+    adele_status status = narrow(path, &wide, out);
     if (status != ADELE_OK)
         image_deinit(out);
     return status;

@@ -154,16 +154,11 @@ static bool add_iou(cJSON *json, const struct dataset *dataset, const struct noi
 // The numbers that this kind takes, beside those that all reports have.
 static bool add_shape(cJSON *json, const struct noise_config *config) {
     const int corners[] = {config->corners_low, config->corners_high};
-    cJSON *range;
     switch (config->kind) {
     case NOISE_BOUNDARY:
         return cJSON_AddNumberToObject(json, "outward", config->outward) != NULL;
     case NOISE_COARSE:
-        range = cJSON_CreateIntArray(corners, 2);
-        if (range != NULL && cJSON_AddItemToObject(json, "corners", range))
-            return true;
-        cJSON_Delete(range);
-        return false;
+        return json_add(json, "corners", cJSON_CreateIntArray(corners, 2));
     case NOISE_MISSING:
     case NOISE_EXTRA:
     case NOISE_CONFUSE:
@@ -178,15 +173,14 @@ static bool add_shape(cJSON *json, const struct noise_config *config) {
 static adele_status write_report(const struct noise_set *set, const struct noise_config *config,
                                  const struct noise_report *report, const char *folder) {
     const int range[] = {config->iterations_low, config->iterations_high};
-    cJSON *json = cJSON_CreateObject();
-    cJSON *iterations = cJSON_CreateIntArray(range, 2);
+    OWNED_BY(cJSON_Delete) cJSON *json = cJSON_CreateObject();
+    OWNED char *path = file_join(folder, "noise.json");
     char seed[24]; // text, because a JSON number holds 53 bits
     (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)config->seed);
-    bool is_fine = json && iterations && cJSON_AddItemToObject(json, "iterations", iterations);
-    if (!is_fine)
-        cJSON_Delete(iterations);
-    is_fine =
-        is_fine && cJSON_AddStringToObject(json, "kind", noise_kind_names[config->kind]) &&
+    TRY(CHECK_MEMORY(path));
+    bool is_fine =
+        json_add(json, "iterations", cJSON_CreateIntArray(range, 2)) &&
+        cJSON_AddStringToObject(json, "kind", noise_kind_names[config->kind]) &&
         cJSON_AddRawToObject(json, "seed", seed) &&
         cJSON_AddNumberToObject(json, "flip_fraction", config->flip_fraction) &&
         add_shape(json, config) &&
@@ -197,13 +191,7 @@ static adele_status write_report(const struct noise_set *set, const struct noise
         cJSON_AddNumberToObject(json, "steps", report->n_steps) &&
         cJSON_AddNumberToObject(json, "miou_foreground", report->miou_foreground) &&
         add_iou(json, set->dataset, report);
-    char *path = file_join(folder, "noise.json");
-    adele_status status = CHECK_MEMORY(path);
-    if (status == ADELE_OK)
-        status = json_write(path, is_fine ? json : NULL);
-    memory_free(path);
-    cJSON_Delete(json);
-    return status;
+    return json_write(path, is_fine ? json : NULL);
 }
 
 // Writes the noisy labels, after all checks.

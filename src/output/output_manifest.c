@@ -126,18 +126,12 @@ static bool add_file(cJSON *files, const struct output_file *file) {
 }
 
 static adele_status write_file(const char *path, const struct output_manifest *manifest) {
-    cJSON *json = cJSON_CreateObject();
-    cJSON *files = cJSON_CreateArray();
-    bool is_fine = json != NULL && json_add(json, "written_by", cJSON_CreateString("adele"));
-    if (is_fine)
-        is_fine = json_add(json, "files", files); // owned by the object from here on
-    else
-        cJSON_Delete(files);
+    OWNED_BY(cJSON_Delete) cJSON *json = cJSON_CreateObject();
+    bool is_fine = cJSON_AddStringToObject(json, "written_by", "adele") != NULL;
+    cJSON *files = cJSON_AddArrayToObject(json, "files");
     for (int i = 0; i < manifest->n && is_fine; i++)
         is_fine = add_file(files, &manifest->files[i]);
-    adele_status status = json_write(path, is_fine ? json : NULL);
-    cJSON_Delete(json);
-    return status;
+    return json_write(path, is_fine && files != NULL ? json : NULL);
 }
 
 adele_status output_manifest_write(const char *folder, const struct output_manifest *manifest) {

@@ -12,15 +12,11 @@ adele_status run_folder_path(const char *run_folder, const char *name, char **ou
 
 adele_status run_folder_write_json(const char *run_folder, const char *name, cJSON *json,
                                    bool is_complete) {
-    char *path = NULL;
-    adele_status status = CHECK_MEMORY(is_complete ? json : NULL);
-    if (status == ADELE_OK)
-        status = run_folder_path(run_folder, name, &path);
-    if (status == ADELE_OK)
-        status = json_write(path, json);
-    memory_free(path);
-    cJSON_Delete(json);
-    return status;
+    OWNED_BY(cJSON_Delete) cJSON *owned = json; // after a failure, too
+    OWNED char *path = NULL;
+    TRY(CHECK_MEMORY(is_complete ? json : NULL));
+    TRY(run_folder_path(run_folder, name, &path));
+    return json_write(path, json);
 }
 
 static adele_status has_file(const char *run_folder, const char *name, bool *out) {

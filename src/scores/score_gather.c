@@ -18,14 +18,12 @@ static adele_status flatten_scores(const struct case_scores *scores, struct clas
 
 static adele_status gather_class_scores(struct ranks *ranks, const struct case_scores *scores,
                                         struct class_score **out, int *out_cases) {
-    struct class_score *mine = NULL;
+    OWNED struct class_score *mine = NULL;
     size_t row = (size_t)scores->n_classes * sizeof *mine, bytes;
     TRY(flatten_scores(scores, &mine));
-    adele_status status =
-        gather_blocks(ranks, mine, (size_t)scores->n_cases * row, (void **)out, &bytes);
-    memory_free(mine);
+    TRY(gather_blocks(ranks, mine, (size_t)scores->n_cases * row, (void **)out, &bytes));
     *out_cases = (int)(bytes / row);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status gather_score_names(struct ranks *ranks, const struct case_scores *scores,
