@@ -268,10 +268,8 @@ static adele_status end_case(void *context, int i_case, const struct dataset_ima
 static adele_status save_changes(struct audit *audit) {
     if (audit->options->mask_value < 0)
         return ADELE_OK;
-    OWNED char *path = file_join(audit->folder, "changes.csv");
-    TRY(CHECK_MEMORY(path));
     return changes_save(&audit->changes, audit->dataset->n_categories,
-                        audit->dataset->category_names, path);
+                        audit->dataset->category_names, audit->folder);
 }
 
 static adele_status init_tables(struct audit *audit, int n_categories) {

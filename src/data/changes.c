@@ -4,7 +4,6 @@
 
 #include "base/buffer.h"
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
 
@@ -149,7 +148,7 @@ static adele_status add_row(struct buffer *csv, const struct changes *changes,
 }
 
 adele_status changes_save(struct changes *changes, int n_categories, char *const *names,
-                          const char *path) {
+                          const char *folder) {
     CLEANUP(buffer_deinit) struct buffer csv = {0};
     if (changes->n > 0)
         qsort(changes->rows, (size_t)changes->n, sizeof *changes->rows, compare_rows);
@@ -160,5 +159,5 @@ adele_status changes_save(struct changes *changes, int n_categories, char *const
     TRY(buffer_text(&csv, "\n"));
     for (int i = 0; i < changes->n; i++)
         TRY(add_row(&csv, changes, &changes->rows[i]));
-    return file_write(path, csv.data, csv.n_bytes);
+    return buffer_save(&csv, folder, "changes.csv");
 }

@@ -41,8 +41,9 @@ struct changes_sum {
 };
 // The rows of a case must be adjacent, as they are before changes_save.
 struct changes_sum changes_sum(const struct changes *changes);
-// Sorts the rows, most changed first (then by name and slice), and writes them. Columns: case,
-// slice, changed_pixels, changed_fraction, then "FROM->TO" for each pair that occurs.
+// Sorts the rows, most changed first (then by name and slice), and writes FOLDER/changes.csv.
+// Columns: case, slice, changed_pixels, changed_fraction, then "FROM->TO" for each pair that
+// occurs.
 ADELE_MUST_CHECK adele_status changes_save(struct changes *changes, int n_categories,
-                                           char *const *names, const char *path);
+                                           char *const *names, const char *folder);
 #endif

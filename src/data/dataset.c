@@ -176,9 +176,7 @@ void dataset_close(struct dataset *dataset) {
     memory_free(dataset->logged_notes);
     folder_cache_destroy(dataset->folder_cache);
     palette_check_destroy(dataset->palettes);
-    for (int i = 0; i < dataset->n_own_names; i++)
-        memory_free(dataset->own_names[i]);
-    memory_free(dataset->own_names);
+    file_list_deinit(&dataset->own_names);
     memory_free(dataset->first_lone_mask);
     memory_free(dataset->root);
     memory_free(dataset);

@@ -6,6 +6,7 @@
 #define ADELE_DATA_DATASET_H
 
 #include "adele/status.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "image/nifti_geometry.h"
 #include <stdbool.h>
@@ -114,8 +115,8 @@ struct dataset {
     bool is_flat;          // layout img_ann: no folders of splits
     int n_lone_masks;      // layout img_ann, where problems are reported: masks without an image
     char *first_lone_mask; // its file name
-    char **own_names; // the layout's names of the values, where a label_map names the categories
-    int n_own_names;
+    // The layout's names of the values, where a label_map names the categories.
+    struct file_list own_names;
 };
 
 // Names of categories: dataset.json; class_names.txt or classes.txt, one name a line, the first

@@ -7,15 +7,10 @@
 #include "data/name_list.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-static void free_names(int n, char **names) {
-    for (int i = 0; names != NULL && i < n; i++)
-        memory_free(names[i]);
-    memory_free(names);
-}
 
 // Names are written into tables and metrics, and to terminals.
 static adele_status check_name(const struct dataset *dataset, int i, const char *name) {
@@ -29,20 +24,16 @@ static adele_status check_name(const struct dataset *dataset, int i, const char 
 }
 
 adele_status label_names_set(struct dataset *dataset, int n, const char *const *names) {
+    CLEANUP(file_list_deinit) struct file_list copies = {0};
     for (int i = 0; i < n; i++)
         TRY(check_name(dataset, i, names[i]));
-    char **copies = NULL;
-    TRY(ALLOCATE(&copies, (size_t)n + 1));
-    for (int i = 0; i < n; i++) {
-        copies[i] = memory_strdup(names[i]);
-        if (copies[i] == NULL) {
-            free_names(n, copies);
-            return CHECK_MEMORY(NULL);
-        }
-    }
-    free_names(dataset->n_categories, dataset->category_names);
-    dataset->category_names = copies;
+    for (int i = 0; i < n; i++)
+        TRY(file_list_add(&copies, names[i], strlen(names[i])));
+    const struct file_list old = {dataset->category_names,
+                                  dataset->category_names != NULL ? dataset->n_categories : 0};
+    dataset->category_names = copies.names;
     dataset->n_categories = n;
+    copies = old;
     return ADELE_OK;
 }
 
@@ -139,21 +130,17 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
     const struct label_map *map = &dataset->map;
     if (map->n_names > 0)
         return label_names_set(dataset, map->n_names, map->names);
-    char **names = NULL;
-    TRY(ALLOCATE(&names, (size_t)n + 1));
-    adele_status status = ADELE_OK;
-    for (int c = 0; c < n && status == ADELE_OK; c++) {
+    CLEANUP(file_list_deinit) struct file_list names = {0};
+    for (int c = 0; c < n; c++) {
+        char numbered[32];
+        (void)snprintf(numbered, sizeof numbered, "category_%d", c);
         int value = only_value(map, c);
+        const char *name = c == 0 ? "background" : numbered;
         if (value >= 0 && value < dataset->n_categories && c != map->other)
-            names[c] = memory_strdup(dataset->category_names[value]);
-        else
-            names[c] = c == 0 ? memory_strdup("background") : memory_printf("category_%d", c);
-        status = CHECK_MEMORY(names[c]);
+            name = dataset->category_names[value];
+        TRY(file_list_add(&names, name, strlen(name)));
     }
-    if (status == ADELE_OK)
-        status = label_names_set(dataset, n, (const char *const *)names);
-    free_names(n, names);
-    return status;
+    return label_names_set(dataset, n, (const char *const *)names.names);
 }
 
 // The lowest value that the map does not name; pixels with such values are read as `other`. -1: all
@@ -216,17 +203,6 @@ static void set_all(int16_t category[LABEL_MAX_VALUE + 1], int16_t to) {
         memcpy(category + done, category, done * sizeof *category);
 }
 
-static adele_status keep_own_names(struct dataset *dataset) {
-    int n = dataset->n_categories;
-    TRY(ALLOCATE(&dataset->own_names, (size_t)n + 1));
-    for (int i = 0; i < n; i++) {
-        dataset->own_names[i] = memory_strdup(dataset->category_names[i]);
-        TRY(CHECK_MEMORY(dataset->own_names[i]));
-        dataset->n_own_names++;
-    }
-    return ADELE_OK;
-}
-
 // Fills the tables of the data set; `named` comes from check_map.
 static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *named) {
     const struct label_map *map = &dataset->map;
@@ -248,9 +224,12 @@ static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *
     }
     qsort(lookup->others, (size_t)lookup->n_others, sizeof *lookup->others, compare_pairs);
     fill_values(lookup, dataset, named);
-    if (map->n > 0)
-        TRY(keep_own_names(dataset));
-    return map->n > 0 ? name_mapped(dataset, n) : ADELE_OK;
+    if (map->n == 0)
+        return ADELE_OK;
+    for (int i = 0; i < dataset->n_categories; i++)
+        TRY(file_list_add(&dataset->own_names, dataset->category_names[i],
+                          strlen(dataset->category_names[i])));
+    return name_mapped(dataset, n);
 }
 
 adele_status label_lookup_build(struct dataset *dataset) {

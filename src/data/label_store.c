@@ -233,7 +233,6 @@ adele_status label_store_export(const struct dataset *dataset, enum dataset_spli
                              .labels = labels,
                              .before = before,
                              .changes = &changes};
-    OWNED char *path = NULL;
     TRY(file_make_directory(folder));
     TRY(changes_init(&changes));
     int i = 0;
@@ -245,9 +244,7 @@ adele_status label_store_export(const struct dataset *dataset, enum dataset_spli
                     dataset_split_name(split));
     if (out != NULL)
         *out = changes_sum(&changes);
-    path = file_join(folder, "changes.csv");
-    TRY(CHECK_MEMORY(path));
-    return changes_save(&changes, dataset->n_categories, dataset->category_names, path);
+    return changes_save(&changes, dataset->n_categories, dataset->category_names, folder);
 }
 
 adele_status label_store_export_case(const struct dataset *dataset, enum dataset_split split,

@@ -62,10 +62,10 @@ static adele_status check_map(const struct dataset *dataset) {
     const struct label_map *map = &dataset->map;
     for (int i = 0; i < map->n; i++) {
         int value = map->from[i], category = map->to[i];
-        if (value < 0 || value >= dataset->n_own_names || category >= dataset->n_categories)
+        if (value < 0 || value >= dataset->own_names.n || category >= dataset->n_categories)
             continue;
         const char *mapped = dataset->category_names[category];
-        int named = find_name(dataset->n_own_names, dataset->own_names, mapped), n_values = 0;
+        int named = find_name(dataset->own_names.n, dataset->own_names.names, mapped), n_values = 0;
         for (int k = 0; k < map->n; k++)
             n_values += map->to[k] == category;
         if (n_values == 1 && named >= 0 && named != value)
@@ -74,7 +74,8 @@ static adele_status check_map(const struct dataset *dataset) {
                         "the same values.",
                         "%s: data.label_map makes the value %d \"%s\", but here it is \"%s\", and "
                         "\"%s\" is %d",
-                        dataset->root, value, mapped, dataset->own_names[value], mapped, named);
+                        dataset->root, value, mapped, dataset->own_names.names[value], mapped,
+                        named);
     }
     return ADELE_OK;
 }

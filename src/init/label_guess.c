@@ -144,19 +144,19 @@ static adele_status guess_unnamed(const struct dataset *dataset, const struct ma
 // ---- names of the layout ------------------------------------------------------------------------
 
 static bool is_named(const struct dataset *dataset, int32_t value) {
-    return value >= 0 && value < dataset->n_own_names &&
-           strcmp(dataset->own_names[value], "unnamed") != 0;
+    return value >= 0 && value < dataset->own_names.n &&
+           strcmp(dataset->own_names.names[value], "unnamed") != 0;
 }
 
 // Each named value is a class; other values are ignored.
 static adele_status guess_named(const struct dataset *dataset, const struct mask_values *values,
                                 struct label_guess *out) {
     int n = 0;
-    for (int value = 0; value < dataset->n_own_names; value++) {
+    for (int value = 0; value < dataset->own_names.n; value++) {
         if (!is_named(dataset, value))
             continue;
         TRY(add_pair(out, value, n++));
-        TRY(add_name(out, memory_strdup(dataset->own_names[value])));
+        TRY(add_name(out, memory_strdup(dataset->own_names.names[value])));
     }
     for (int i = 0; i < values->n; i++) {
         int32_t value = values->values[i].value;
@@ -183,11 +183,11 @@ static adele_status guess_with_names(const struct dataset *dataset,
         has_unknown = has_unknown || (value != dataset->ignore_value && value != LABEL_IGNORE &&
                                       !is_named(dataset, value));
     }
-    for (int value = 0; value < dataset->n_own_names; value++)
+    for (int value = 0; value < dataset->own_names.n; value++)
         has_gap = has_gap || !is_named(dataset, value);
-    if (!has_foreground && !has_gap && numbers->n == dataset->n_own_names) {
+    if (!has_foreground && !has_gap && numbers->n == dataset->own_names.n) {
         out->why = "the masks hold these values in the place of 0, 1, 2, ...";
-        TRY(rank(numbers, dataset->own_names, out)); // 0 and 255 for two names
+        TRY(rank(numbers, dataset->own_names.names, out)); // 0 and 255 for two names
     } else if (!has_foreground) {
         TRY(guess_unnamed(dataset, values, out)); // the names are of other values
     } else if (has_unknown || has_gap) {
@@ -256,7 +256,7 @@ adele_status label_guess(const struct dataset *dataset, const struct mask_values
     adele_status status =
         dataset->layout == LAYOUT_NNUNET ? read_regions(dataset, out) : (adele_status)ADELE_OK;
     if (status == ADELE_OK && out->n == 0)
-        status = dataset->n_own_names > 0 ? guess_with_names(dataset, values, out)
+        status = dataset->own_names.n > 0 ? guess_with_names(dataset, values, out)
                                           : guess_unnamed(dataset, values, out);
     if (status != ADELE_OK)
         label_guess_deinit(out);

@@ -117,13 +117,6 @@ static adele_status write_case(const struct noise_set *set, int i_case, int firs
     return label_store_export_case(&single, SPLIT_TRAIN, 0, &images, noisy, clean, folder, changes);
 }
 
-static adele_status write_changes(const struct noise_set *set, const char *folder,
-                                  struct changes *changes) {
-    OWNED char *path = file_join(folder, "changes.csv");
-    TRY(CHECK_MEMORY(path));
-    return changes_save(changes, set->dataset->n_categories, set->dataset->category_names, path);
-}
-
 static adele_status write_labels(const struct noise_set *set, const char *folder) {
     CLEANUP(changes_deinit) struct changes changes = {0};
     TRY(changes_init(&changes));
@@ -135,7 +128,7 @@ static adele_status write_labels(const struct noise_set *set, const char *folder
         TRY(write_case(set, i_case, first, n, folder, &changes));
         first += n;
     }
-    return write_changes(set, folder, &changes);
+    return changes_save(&changes, set->dataset->n_categories, set->dataset->category_names, folder);
 }
 
 static bool add_iou(cJSON *json, const struct dataset *dataset, const struct noise_report *report) {

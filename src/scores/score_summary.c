@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 _Static_assert((int)ADELE_N_MEASURES == (int)SCORE_N_MEASURES &&
                    (int)ADELE_BOUNDARY_IOU == (int)SCORE_boundary_iou,
@@ -16,25 +17,17 @@ _Static_assert((int)ADELE_N_MEASURES == (int)SCORE_N_MEASURES &&
 
 // ---- summary ------------------------------------------------------------------------------------
 
-// What a summary or a comparison points to: the classes, and the names, which it owns.
-static void free_names(char **names, int n) {
-    for (int c = 0; names != NULL && c < n; c++)
-        memory_free(names[c]);
-    memory_free(names);
-}
-
-static adele_status copy_names(const struct case_scores *scores, char ***out) {
-    TRY(ALLOCATE(out, (size_t)scores->n_classes + 1));
+static adele_status copy_names(const struct case_scores *scores, struct file_list *out) {
     for (int c = 0; c <= scores->n_classes; c++) {
-        (*out)[c] = memory_strdup(c < scores->n_classes ? scores->class_names[c] : MEAN_FOREGROUND);
-        TRY(CHECK_MEMORY((*out)[c]));
+        const char *name = c < scores->n_classes ? scores->class_names[c] : MEAN_FOREGROUND;
+        TRY(file_list_add(out, name, strlen(name)));
     }
     return ADELE_OK;
 }
 
 struct summary {
     struct adele_case_scores scores; // first, so that both have one address
-    char **names;
+    struct file_list names;
     struct adele_class_scores *classes;
 };
 
@@ -42,7 +35,7 @@ void score_summary_destroy(struct adele_case_scores *scores) {
     struct summary *self = (struct summary *)scores;
     if (self == NULL)
         return;
-    free_names(self->names, scores->n_classes + 1);
+    file_list_deinit(&self->names);
     memory_free(self->classes);
     memory_free(self);
 }
@@ -74,7 +67,7 @@ adele_status case_scores_summarize(const struct case_scores *scores,
     TRY_GOTO(ALLOCATE(&self->classes, (size_t)scores->n_classes + 1), fail);
     self->scores.classes = self->classes;
     for (int c = 0; c <= scores->n_classes; c++) {
-        self->classes[c].name = self->names[c];
+        self->classes[c].name = self->names.names[c];
         TRY_GOTO(summarize_class(scores, c, &self->classes[c]), fail);
     }
     *out = &self->scores;
@@ -122,7 +115,7 @@ cJSON *case_scores_to_json(const struct adele_case_scores *scores) {
 
 struct comparison {
     struct adele_comparison result; // first, so that both have one address
-    char **names;
+    struct file_list names;
     struct adele_class_difference *classes;
 };
 
@@ -130,7 +123,7 @@ void score_comparison_destroy(struct adele_comparison *comparison) {
     struct comparison *self = (struct comparison *)comparison;
     if (self == NULL)
         return;
-    free_names(self->names, comparison->n_classes + 1);
+    file_list_deinit(&self->names);
     memory_free(self->classes);
     memory_free(self);
 }
@@ -172,7 +165,7 @@ static adele_status compare_all(const struct case_scores sides[2], const int *ma
     TRY_GOTO(ALLOCATE(&self->classes, (size_t)sides[0].n_classes + 1), fail);
     self->result.classes = self->classes;
     for (int c = 0; c <= sides[0].n_classes; c++) {
-        self->classes[c].name = self->names[c];
+        self->classes[c].name = self->names.names[c];
         TRY_GOTO(compare_class(sides, match, c, &self->classes[c]), fail);
     }
     *out = &self->result;

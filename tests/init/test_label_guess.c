@@ -106,18 +106,18 @@ static void names_of_the_layout_are_kept(void **state) {
     char *two[] = {"ground", "lung"}, *three[] = {"ground", "lung", "heart"};
     char *gap[] = {"ground", "unnamed", "heart"};
     struct dataset dataset = {.root = "set", .layout = LAYOUT_IMG_ANN, .ignore_value = 255};
-    dataset.own_names = two;
-    dataset.n_own_names = 2;
+    dataset.own_names.names = two;
+    dataset.own_names.n = 2;
     expect(&dataset, VALUES(0, 1), ""); // no label_map is needed
     expect(&dataset, VALUES(0, 1, 255), "");
     expect(&dataset, VALUES(0, 255), "0=ground 255=lung");
     expect(&dataset, VALUES(0, 1, 9), "0=ground 1=lung other=255");
     expect(&dataset, VALUES(0, 70, 90), "0=background 70=class_1 90=class_2");
-    dataset.own_names = three;
-    dataset.n_own_names = 3;
+    dataset.own_names.names = three;
+    dataset.own_names.n = 3;
     expect(&dataset, VALUES(0, 2), "");
     expect(&dataset, VALUES(0, 128, 255), "0=ground 128=lung 255=heart");
-    dataset.own_names = gap;
+    dataset.own_names.names = gap;
     expect(&dataset, VALUES(0, 2), "0=ground 2=heart");
 }
 
