@@ -23,14 +23,11 @@ static adele_status reserve(struct doubt *doubt, size_t n) {
     if ((int64_t)n <= doubt->capacity)
         return ADELE_OK;
     doubt_deinit(doubt);
-    adele_status status = ALLOCATE(&doubt->prediction, n);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&doubt->is_doubtful, n);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&doubt->queue, n);
-    if (status == ADELE_OK)
-        doubt->capacity = (int64_t)n;
-    return status;
+    TRY(ALLOCATE(&doubt->prediction, n));
+    TRY(ALLOCATE(&doubt->is_doubtful, n));
+    TRY(ALLOCATE(&doubt->queue, n));
+    doubt->capacity = (int64_t)n;
+    return ADELE_OK;
 }
 
 // ---- score --------------------------------------------------------------------------------------

@@ -65,9 +65,9 @@ static adele_status check_values(struct check_job *job, const char *path,
 static adele_status check_label(struct check_job *job, const char *path,
                                 const struct dataset_case *item, const struct case_image *image,
                                 bool needs_foreground) {
-    const char *image_path = item->image_path[0];
     enum check_kind kind = CHECK_SIZE_MISMATCH;
-    struct case_labels labels;
+    CLEANUP(case_labels_deinit) struct case_labels labels = {0};
+    OWNED struct palette_use *use = NULL;
     if (path == NULL)
         return ADELE_OK;
     job->report->n_files++;
@@ -78,61 +78,47 @@ static adele_status check_label(struct check_job *job, const char *path,
             fingerprint_builder_add_unreadable(job->fingerprint, path);
         return report_failure(job->report, CHECK_UNREADABLE, status);
     }
-    status = is_source ? fingerprint_builder_add_mask(job->fingerprint, path, &labels) : ADELE_OK;
-    if (status == ADELE_OK)
-        status = case_labels_place(job->dataset, item, path, &labels, &kind);
+    if (is_source)
+        TRY(fingerprint_builder_add_mask(job->fingerprint, path, &labels));
+    status = case_labels_place(job->dataset, item, path, &labels, &kind);
     if (status == ADELE_OK && image != NULL)
-        status = case_labels_check_size(path, &labels, image_path, image);
-    status = report_failure(job->report, kind, status);
-    struct palette_use *use = NULL;
-    if (status == ADELE_OK)
-        status = palette_use_of(&labels, &use);
-    if (status == ADELE_OK)
-        status =
-            report_failure(job->report, CHECK_PALETTE, palette_check_add(job->dataset, path, use));
-    memory_free(use);
-    if (status == ADELE_OK)
-        status = check_values(job, path, &labels, needs_foreground);
-    case_labels_deinit(&labels);
-    return status;
+        status = case_labels_check_size(path, &labels, item->image_path[0], image);
+    TRY(report_failure(job->report, kind, status));
+    TRY(palette_use_of(&labels, &use));
+    TRY(report_failure(job->report, CHECK_PALETTE, palette_check_add(job->dataset, path, use)));
+    return check_values(job, path, &labels, needs_foreground);
 }
 
 static adele_status check_case(struct check_job *job, const struct dataset_case *item) {
     const struct dataset *dataset = job->dataset;
     const char *image_path = item->image_path[0];
-    struct case_image image;
+    CLEANUP(case_image_deinit) struct case_image image = {0};
+    const struct case_image *loaded = NULL;
     enum check_kind kind = CHECK_UNREADABLE;
     // A wrong number of channel files has been reported already.
     bool is_complete = item->n_files == 1 || item->n_files == dataset->n_channels;
-    bool has_image = false;
     if (image_path != NULL && is_complete) {
         adele_status status = case_image_load(dataset, item, &kind, &image);
-        has_image = status == ADELE_OK;
-        if (!has_image)
+        if (status == ADELE_OK)
+            loaded = &image;
+        else
             fingerprint_builder_add_unreadable(job->fingerprint, image_path);
         TRY(report_failure(job->report, kind, status));
     }
     job->report->n_files += item->n_files;
-    adele_status status = ADELE_OK;
-    const struct case_image *loaded = has_image ? &image : NULL;
     const char *source = dataset_label_source(item, job->split);
-    if (has_image)
-        status = fingerprint_builder_add_image(job->fingerprint, &image);
-    if (has_image && status == ADELE_OK)
-        status =
-            report_failure(job->report, CHECK_NOT_FINITE, case_image_check_finite(&image, item));
-    if (status == ADELE_OK)
-        status = check_label(job, item->label_path, item, loaded, true);
-    if (status == ADELE_OK && source != item->label_path)
-        status = check_label(job, source, item, loaded, item->label_path == NULL);
-    if (status == ADELE_OK && item->truth_path != NULL &&
-        (item->label_path == NULL || strcmp(item->truth_path, item->label_path) != 0))
-        status = check_label(job, item->truth_path, item, loaded, false);
-    if (has_image) {
+    if (loaded != NULL) {
         notes_add(&job->notes, image.notes, image_path);
-        case_image_deinit(&image);
+        TRY(fingerprint_builder_add_image(job->fingerprint, &image));
+        TRY(report_failure(job->report, CHECK_NOT_FINITE, case_image_check_finite(&image, item)));
     }
-    return status;
+    TRY(check_label(job, item->label_path, item, loaded, true));
+    if (source != item->label_path)
+        TRY(check_label(job, source, item, loaded, item->label_path == NULL));
+    if (item->truth_path != NULL &&
+        (item->label_path == NULL || strcmp(item->truth_path, item->label_path) != 0))
+        return check_label(job, item->truth_path, item, loaded, false);
+    return ADELE_OK;
 }
 
 // ---- splits -------------------------------------------------------------------------------------
@@ -206,25 +192,23 @@ static adele_status check_split(const struct dataset *dataset, enum dataset_spli
                             finding.text);
 }
 
-adele_status check_run(const struct dataset_config *config, struct check_report *out) {
-    struct dataset *dataset = NULL;
-    struct fingerprint_builder *fingerprint = NULL;
-    memset(out, 0, sizeof *out);
-    adele_status status;
-    TRY_GOTO(dataset_open_reported(config, out, &dataset), fail);
-    TRY_GOTO(fingerprint_builder_create(dataset, &fingerprint), fail);
+static adele_status check_all(const struct dataset_config *config, struct check_report *out) {
+    OWNED_BY(dataset_close) struct dataset *dataset = NULL;
+    OWNED_BY(fingerprint_builder_destroy) struct fingerprint_builder *fingerprint = NULL;
+    TRY(dataset_open_reported(config, out, &dataset));
+    TRY(fingerprint_builder_create(dataset, &fingerprint));
     for (int split = 0; split < SPLIT_COUNT; split++)
-        TRY_GOTO(check_split(dataset, split, fingerprint, out), fail);
-    TRY_GOTO(fingerprint_builder_finish(fingerprint, &out->fingerprint), fail);
-    TRY_GOTO(check_test_labels(dataset, out), fail);
-    TRY_GOTO(check_truth(dataset, out), fail);
-    TRY_GOTO(check_contents(dataset, out), fail);
-    fingerprint_builder_destroy(fingerprint);
-    dataset_close(dataset);
-    return ADELE_OK;
-fail:
-    fingerprint_builder_destroy(fingerprint);
-    dataset_close(dataset);
-    check_report_deinit(out);
+        TRY(check_split(dataset, split, fingerprint, out));
+    TRY(fingerprint_builder_finish(fingerprint, &out->fingerprint));
+    TRY(check_test_labels(dataset, out));
+    TRY(check_truth(dataset, out));
+    return check_contents(dataset, out);
+}
+
+adele_status check_run(const struct dataset_config *config, struct check_report *out) {
+    memset(out, 0, sizeof *out);
+    adele_status status = check_all(config, out);
+    if (status != ADELE_OK)
+        check_report_deinit(out);
     return status;
 }

@@ -108,7 +108,7 @@ static adele_status add_table(struct page *page, const struct corrections *corre
 
 static adele_status add_bars(struct page *page, const struct report_run *run, const double *changed,
                              double *sum) {
-    double *values = NULL;
+    OWNED double *values = NULL;
     *sum = 0.0;
     TRY(ALLOCATE(&values, run->records.n));
     for (int i = 0; i < run->records.n; i++) {
@@ -122,11 +122,9 @@ static adele_status add_bars(struct page *page, const struct report_run *run, co
                                 .n_lines = 1,
                                 .lines = &line,
                                 .mark = NAN};
-    adele_status status = buffer_text(&page->html, "<div class=\"cards\">\n");
-    if (status == ADELE_OK)
-        status = html_chart(&page->html, &chart);
-    memory_free(values);
-    return status == ADELE_OK ? buffer_text(&page->html, "</div>\n") : status;
+    TRY(buffer_text(&page->html, "<div class=\"cards\">\n"));
+    TRY(html_chart(&page->html, &chart));
+    return buffer_text(&page->html, "</div>\n");
 }
 
 static adele_status add_each(struct page *page, const struct corrections *corrections) {
