@@ -8,15 +8,15 @@
 
 enum noise_kind {
     NOISE_NONE,
-    NOISE_UNDER_OVER, // METHOD section 6; noise_morph.h
+    NOISE_UNDER_OVER, // METHOD section 6; noise_morph.c
     NOISE_FLIP,
     NOISE_MIXED,    // per image under, over or flip
-    NOISE_BOUNDARY, // noise_boundary.h
-    NOISE_COARSE,   // noise_coarse.h
+    NOISE_BOUNDARY, // noise_boundary.c
+    NOISE_COARSE,   // noise_coarse.c
     NOISE_MISSING,  // noise_objects.h, also the next two
     NOISE_EXTRA,
     NOISE_CONFUSE,
-    NOISE_SHIFT, // noise_shift.h
+    NOISE_SHIFT, // noise_shift.c
     NOISE_N_KINDS
 };
 extern const char
@@ -58,7 +58,7 @@ struct noise_report {
 // All images. Per image one draw of the kind (mixed: under, over or flip) and one of the count from
 // low..high. `strength` multiplies counts, steps, shares, copies and distances, and divides the
 // number of corners; between whole counts each stretch of a contour follows a smooth seeded field
-// (noise_morph.h), so that the noise grows with the strength in small amounts and looks like an
+// (noise_morph.c), so that the noise grows with the strength in small amounts and looks like an
 // annotator's. shift: a distance from 0.5 to 1.5 of shift_fraction, in any direction. With
 // target_miou > 0 the strength is bisected until |realized - target| <= 0.01 (aim 0.002) or 40
 // steps, ADELE_DATA when the target cannot be reached (message: the closest value and its
