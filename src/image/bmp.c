@@ -163,30 +163,20 @@ static int count_channels(const struct bmp_reader *reader, bool keep_values) {
     return reader->bits <= 8 && (keep_values || reader->has_gray_palette) ? 1 : 3;
 }
 
-static adele_status load(struct bmp_reader *reader, bool keep_values, size_t memory_limit,
-                         struct image *out) {
-    int n_channels = count_channels(reader, keep_values);
-    TRY(image_check_claim(reader->path, (uint64_t)reader->width, (uint64_t)reader->height,
-                          n_channels, 8, memory_limit));
-    TRY(image_init(out, reader->width, reader->height, n_channels, 8));
-    TRY(read_pixels(reader, keep_values, out));
-    // The palette of a gray picture carries no information.
-    if (keep_values && reader->bits <= 8 && !reader->has_identity)
-        out->palette = reader->palette;
-    return ADELE_OK;
-}
-
 adele_status image_bmp_load(const char *path, bool keep_values, size_t memory_limit,
                             struct image *out) {
     memset(out, 0, sizeof *out);
-    struct bmp_reader reader;
-    adele_status status = reader_init(&reader, path);
-    if (status == ADELE_OK)
-        status = load(&reader, keep_values, memory_limit, out);
-    reader_deinit(&reader);
-    if (status != ADELE_OK)
-        image_deinit(out);
-    return status;
+    CLEANUP(reader_deinit) struct bmp_reader reader = {0};
+    TRY(reader_init(&reader, path));
+    int n_channels = count_channels(&reader, keep_values);
+    TRY(image_check_claim(path, (uint64_t)reader.width, (uint64_t)reader.height, n_channels, 8,
+                          memory_limit));
+    TRY(image_init(out, reader.width, reader.height, n_channels, 8));
+    TRY(read_pixels(&reader, keep_values, out));
+    // The palette of a gray picture carries no information.
+    if (keep_values && reader.bits <= 8 && !reader.has_identity)
+        out->palette = reader.palette;
+    return ADELE_OK;
 }
 
 adele_status image_bmp_probe(const char *path, int *width, int *height) {

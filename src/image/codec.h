@@ -20,6 +20,7 @@ struct image_codec {
     bool is_exact; // the values of pixels are those that were saved; not of JPEG
     // `keep_values`: palette indices and 1, 2, 4-bit grays come out as they are in the file, and
     // the palette is filled; without, palettes become RGB and small grays are scaled to 0..255.
+    // The caller frees *out after an error, too.
     adele_status (*load)(const char *path, bool keep_values, size_t memory_limit,
                          struct image *out);
     adele_status (*probe)(const char *path, int *width, int *height);

@@ -100,7 +100,10 @@ adele_status image_load(const char *path, size_t memory_limit, struct image *out
     const struct image_codec *codec;
     memset(out, 0, sizeof *out);
     TRY(image_find_codec(path, &codec));
-    return codec->load(path, false, memory_limit, out);
+    adele_status status = codec->load(path, false, memory_limit, out);
+    if (status != ADELE_OK)
+        image_deinit(out);
+    return status;
 }
 
 adele_status image_probe(const char *path, int *width, int *height) {

@@ -175,20 +175,13 @@ adele_status image_jpeg_load(const char *path, bool keep_values, size_t memory_l
                              struct image *out) {
     (void)keep_values; // there are no others
     memset(out, 0, sizeof *out);
-    adele_status status = ADELE_OK;
-    struct jpeg_reader reader;
-    TRY_GOTO(reader_init(&reader, path), done);
+    CLEANUP(reader_deinit) struct jpeg_reader reader = {0};
+    TRY(reader_init(&reader, path));
     int n_channels = reader.colorspace == TJCS_GRAY ? 1 : 3;
-    TRY_GOTO(check_header(&reader, n_channels, memory_limit), done);
-    TRY_GOTO(image_init(out, reader.width, reader.height, n_channels, 8), done);
-    status = decode(&reader, out);
-    if (status == ADELE_OK)
-        status = orient_image(out, reader.orientation);
-    if (status != ADELE_OK)
-        image_deinit(out);
-done:
-    reader_deinit(&reader);
-    return status;
+    TRY(check_header(&reader, n_channels, memory_limit));
+    TRY(image_init(out, reader.width, reader.height, n_channels, 8));
+    TRY(decode(&reader, out));
+    return orient_image(out, reader.orientation);
 }
 
 adele_status image_jpeg_probe(const char *path, int *width, int *height) {

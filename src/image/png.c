@@ -253,37 +253,27 @@ static adele_status load(struct png_reader *reader, size_t memory_limit, struct 
 adele_status image_png_load(const char *path, bool keep_values, size_t memory_limit,
                             struct image *out) {
     memset(out, 0, sizeof *out);
-    struct png_reader reader;
-    adele_status status = reader_init(&reader, path);
+    CLEANUP(reader_deinit) struct png_reader reader = {0};
+    TRY(reader_init(&reader, path));
     reader.keep_values = keep_values;
-    if (status == ADELE_OK)
-        status = load(&reader, memory_limit, out);
-    if (status == ADELE_OK)
-        status = orient_image(out, reader.orientation);
-    reader_deinit(&reader);
-    if (status != ADELE_OK)
-        image_deinit(out);
-    return status;
+    TRY(load(&reader, memory_limit, out));
+    return orient_image(out, reader.orientation);
 }
 
 adele_status image_png_load_alpha(const char *path, size_t memory_limit, struct image *out) {
     memset(out, 0, sizeof *out);
-    struct png_reader reader;
-    adele_status status = reader_init(&reader, path);
+    CLEANUP(reader_deinit) struct png_reader reader = {0};
+    TRY(reader_init(&reader, path));
     reader.keep_values = reader.keep_alpha = true;
-    if (status == ADELE_OK)
-        status = load(&reader, memory_limit, out);
+    TRY(load(&reader, memory_limit, out));
     size_t n = (size_t)out->width * (size_t)out->height, step = (size_t)reader.n_channels;
-    for (size_t i = 0; status == ADELE_OK && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (reader.n_bits == 16)
             ((uint16_t *)out->pixels)[i] = ((uint16_t *)out->pixels)[i * step + step - 1];
         else
             ((uint8_t *)out->pixels)[i] = ((uint8_t *)out->pixels)[i * step + step - 1];
     }
-    reader_deinit(&reader);
-    if (status != ADELE_OK)
-        image_deinit(out);
-    return status;
+    return ADELE_OK;
 }
 
 // ---- by rows ------------------------------------------------------------------------------------

@@ -63,31 +63,21 @@ static void copy_palette(const struct tiff_reader *reader, struct image_palette 
             out->rgb[i][c] = (uint8_t)tiff_reader_color(reader, (unsigned)i, c);
 }
 
-static adele_status load(struct tiff_reader *reader, size_t memory_limit, struct image *out) {
-    int n_copies = reader->orientation > 1 ? 2 : 1; // turning needs a second copy of the pixels
-    TRY(image_check_claim(reader->path, reader->width, reader->height, reader->n_channels,
-                          reader->n_bits * n_copies, memory_limit));
-    TRY(image_init(out, (int)reader->width, (int)reader->height, reader->n_channels,
-                   reader->n_bits));
-    TRY(read_pixels(reader, out));
-    if (reader->photometric == PHOTOMETRIC_PALETTE && reader->keep_values)
-        copy_palette(reader, &out->palette);
-    if (TIFFLastDirectory(reader->tiff) == 0)
-        out->notes |= IMAGE_NOTE_PAGES;
-    return orient_image(out, reader->orientation);
-}
-
 adele_status image_tiff_load(const char *path, bool keep_values, size_t memory_limit,
                              struct image *out) {
     memset(out, 0, sizeof *out);
-    struct tiff_reader reader;
-    adele_status status = tiff_reader_init(&reader, path, keep_values);
-    if (status == ADELE_OK)
-        status = load(&reader, memory_limit, out);
-    tiff_reader_deinit(&reader);
-    if (status != ADELE_OK)
-        image_deinit(out);
-    return status;
+    CLEANUP(tiff_reader_deinit) struct tiff_reader reader = {0};
+    TRY(tiff_reader_init(&reader, path, keep_values));
+    int n_copies = reader.orientation > 1 ? 2 : 1; // turning needs a second copy of the pixels
+    TRY(image_check_claim(path, reader.width, reader.height, reader.n_channels,
+                          reader.n_bits * n_copies, memory_limit));
+    TRY(image_init(out, (int)reader.width, (int)reader.height, reader.n_channels, reader.n_bits));
+    TRY(read_pixels(&reader, out));
+    if (reader.photometric == PHOTOMETRIC_PALETTE && keep_values)
+        copy_palette(&reader, &out->palette);
+    if (TIFFLastDirectory(reader.tiff) == 0)
+        out->notes |= IMAGE_NOTE_PAGES;
+    return orient_image(out, reader.orientation);
 }
 
 adele_status image_tiff_probe(const char *path, int *width, int *height) {

@@ -2,6 +2,7 @@
 // Our PNG path beside libspng: the same pixels for every kind of file. Of damaged files we read
 // none that libspng refuses, and where both read, the pixels are the same.
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "image/byte_order.h"
 #include "image/codec.h"
@@ -139,7 +140,7 @@ enum agreement { BOTH_READ, BOTH_REFUSE, WE_REFUSE };
 static enum agreement compare(void *const *state, const struct blob *blob, const char *what) {
     static uint16_t want[1 << 16];
     struct spng_ihdr header;
-    struct image image;
+    CLEANUP(image_deinit) struct image image = {0};
     const char *path = scratch_path(state, "picture.png");
     assert_int_equal(file_write(path, blob->bytes, blob->n), ADELE_OK);
     bool is_read = oracle(blob, &header, want, sizeof want / sizeof want[0]);
@@ -157,7 +158,6 @@ static enum agreement compare(void *const *state, const struct blob *blob, const
             if (sample(&image, i * (size_t)image.n_channels + (size_t)c) !=
                 want[i * (size_t)n_file + (size_t)c])
                 fail_msg("%s: pixel %zu, channel %d differs", what, i, c);
-    image_deinit(&image);
     return BOTH_READ;
 }
 
