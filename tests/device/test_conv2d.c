@@ -183,10 +183,12 @@ static void test_threads(void **state) {
     (void)state;
     if (!devices_are_cpu())
         return;
-    static const int shapes[][9] = {{3, 1, 17, 16, 8, 3, 1, 1, 1}, {2, 32, 16, 15, 24, 3, 1, 1, 1}};
+    static const int shapes[][9] = {{3, 1, 17, 16, 8, 3, 1, 1, 1},
+                                    {2, 32, 16, 15, 24, 3, 1, 1, 1},
+                                    {2, 17, 16, 15, 24, 1, 1, 0, 1}};
     int n_threads = omp_get_max_threads();
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        struct adele_conv2d_desc desc = conv2d_desc_of(shapes[i]);
+    for (size_t i = 0; i < 2 * sizeof shapes / sizeof shapes[0]; i++) {
+        struct adele_conv2d_desc desc = conv2d_desc_of(shapes[i / 2]);
         struct arena arenas[2];
         float *dst[2], *d_weight[2];
         struct conv2d_problem p;
@@ -195,7 +197,7 @@ static void test_threads(void **state) {
             struct adele_device *device = NULL;
             struct adele_op *op = NULL;
             omp_set_num_threads(run == 0 ? 1 : 3);
-            check_ok(cpu_device_create_with_block(8, false, &device));
+            check_ok(cpu_device_create_with_block(8, i % 2 == 1, &device));
             arena_open(&arenas[run], device);
             p = conv2d_problem_make(&arenas[run], desc);
             check_ok(device->iface->conv2d_create(device, &desc, &op));
