@@ -83,7 +83,7 @@ static adele_status masks_init(struct class_masks *masks, const struct grid *gri
 }
 
 // An axis that is one voxel long in the box alone has a surface across it: a class in one slice of
-// a volume. The functions of image/surface_distance.h tell such an axis from that of a picture by
+// a volume. The functions of scores/surface_distance.h tell such an axis from that of a picture by
 // the extent, so the box grows by an empty slice there.
 static void box_widen(struct box *box, const struct grid *grid) {
     for (int k = 0; k < 3; k++) {

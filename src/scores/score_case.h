@@ -10,7 +10,7 @@
 #ifndef ADELE_SCORES_SCORE_CASE_H
 #define ADELE_SCORES_SCORE_CASE_H
 
-#include "image/surface_distance.h"
+#include "scores/surface_distance.h"
 
 // X(name, is_distance)
 #define SCORE_MEASURES(X)                                                                          \

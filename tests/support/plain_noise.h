@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kinds of noise that are not the paper's, as the headers in src/data say, made plainly: these
+// The kinds of noise that are not the paper's, as the headers in src/noise say, made plainly: these
 // search where the library keeps lists, and count lines where it fills. Maps of 32 x 32 pixels with
 // the classes 0 .. 3.
 #ifndef ADELE_TESTS_PLAIN_NOISE_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/surface_distance.h"
+#include "scores/surface_distance.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // How two masks (0 / not 0) of one grid differ in shape: distances of their surfaces, boundary IoU,
 // and connected components (lesions) that are found, missed or false.
-#ifndef ADELE_IMAGE_SURFACE_DISTANCE_H
-#define ADELE_IMAGE_SURFACE_DISTANCE_H
+#ifndef ADELE_SCORES_SURFACE_DISTANCE_H
+#define ADELE_SCORES_SURFACE_DISTANCE_H
 
 #include "image/distance_transform.h"
 

@@ -2,7 +2,7 @@
 // Pairs of masks whose numbers SimpleITK and scipy gave: tests/scores/oracle_scores.py measured
 // them (LabelContour, SignedMaurerDistanceMap beside distance_transform_edt, BinaryErode,
 // LabelOverlapMeasures, ConnectedComponent).
-#include "image/surface_distance.h"
+#include "scores/surface_distance.h"
 
 #include "base/memory.h"
 #include "support/train_step.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "image/surface_distance.h"
+// Connected components in order of their first voxels, corners included.
+#include "scores/surface_distance.h"
 
 #include "support/train_step.h"
 

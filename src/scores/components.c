@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Connected components by union-find in one pass over the voxels, then one that numbers them.
-#include "image/surface_distance.h"
+#include "scores/surface_distance.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
