@@ -5,8 +5,8 @@
 #define ADELE_AUDIT_AUDIT_GATHER_H
 
 #include "audit/audit_table.h"
-#include "data/changes.h"
 #include "data/dataset.h"
+#include "output/changes.h"
 #include "ranks/ranks.h"
 
 // *out_first: the rows of lower ranks, which are in front of this rank's now.

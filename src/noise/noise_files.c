@@ -5,12 +5,12 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "data/changes.h"
 #include "data/foreground.h"
 #include "data/label_lookup.h"
-#include "data/label_store.h"
 #include "data/label_values.h"
 #include "data/palette_check.h"
+#include "output/changes.h"
+#include "output/label_store.h"
 #include "output/output.h"
 
 #include <stdio.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The names of the files that data/label_store.c will write.
+// The names of the files that label_store.c will write.
 #include "output/output.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/label_store.h"
+#include "output/label_store.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
-#include "data/label_store.h"
+#include "output/label_store.h"
 #include "predict/case_thread.h"
 #include "scores/score_case.h"
 

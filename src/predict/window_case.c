@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "data/case_rows.h"
-#include "data/prediction_writer.h"
+#include "output/prediction_writer.h"
 
 #include <string.h>
 

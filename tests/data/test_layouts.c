@@ -2,8 +2,8 @@
 // The layouts: what is found, what is refused. VOC is in test_layout_voc.c.
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/label_store.h"
 #include "data/load.h"
+#include "output/label_store.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

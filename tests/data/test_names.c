@@ -6,10 +6,10 @@
 #include "data/dataset.h"
 #include "data/folder_cache.h"
 #include "data/label_lookup.h"
-#include "data/label_store.h"
 #include "data/load.h"
 #include "image/image.h"
 #include "noise/noise_files.h"
+#include "output/label_store.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

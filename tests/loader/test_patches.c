@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "correction/correction_adele.h"
-#include "data/label_store.h"
 #include "image/image.h"
+#include "output/label_store.h"
 #include "predict/model.h"
 #include "step/training_step.h"
 #include "support/scratch.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Counts of changed pixels, and changes.csv.
-#include "data/changes.h"
+#include "output/changes.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Corrected classes of an image in memory, brought to its file, which may have another size.
-#ifndef ADELE_DATA_LABEL_PROJECT_H
-#define ADELE_DATA_LABEL_PROJECT_H
+#ifndef ADELE_OUTPUT_LABEL_PROJECT_H
+#define ADELE_OUTPUT_LABEL_PROJECT_H
 
 #include <stdint.h>
 

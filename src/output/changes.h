@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // changes.csv: how much of each label map was changed, and from which category to which.
-#ifndef ADELE_DATA_CHANGES_H
-#define ADELE_DATA_CHANGES_H
+#ifndef ADELE_OUTPUT_CHANGES_H
+#define ADELE_OUTPUT_CHANGES_H
 
 #include "adele/status.h"
 #include <stddef.h>

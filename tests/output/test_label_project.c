@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Corrected classes at the size of the file: maps in memory are half as large here.
-#include "data/label_project.h"
+#include "output/label_project.h"
 
 #include "data/label_lookup.h"
 #include "image/image.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Writes label maps and predictions as files of the input's layout and type.
-#ifndef ADELE_DATA_LABEL_STORE_H
-#define ADELE_DATA_LABEL_STORE_H
+#ifndef ADELE_OUTPUT_LABEL_STORE_H
+#define ADELE_OUTPUT_LABEL_STORE_H
 
-#include "data/changes.h"
 #include "data/images.h"
+#include "output/changes.h"
 
 // Writes the label maps of a split's images (u8 at the resident size (N, h, w), in `images`
 // order) as files in the input's own layout and type under `folder`: nnU-Net

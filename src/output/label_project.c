@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "data/label_project.h"
+#include "output/label_project.h"
 
 #include "data/label_lookup.h"
 #include "image/image.h"

@@ -2,16 +2,16 @@
 // Writes label maps as files of the input's layout and type. The source file is read again and
 // keeps its values wherever the category did not change, so that resizing and a label_map lose
 // nothing.
-#include "data/label_store.h"
+#include "output/label_store.h"
 
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "data/label_lookup.h"
-#include "data/label_project.h"
 #include "data/label_values.h"
 #include "data/orientation.h"
+#include "output/label_project.h"
 
 #include <string.h>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "data/prediction_writer.h"
+#include "output/prediction_writer.h"
 
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
-#include "data/label_store.h"
 #include "image/image.h"
+#include "output/label_store.h"
 
 struct prediction_writer {
     const struct dataset *dataset; // borrowed

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The predicted mask of a picture, written by rows: the file that label_store_save_prediction
 // writes from a whole map.
-#ifndef ADELE_DATA_PREDICTION_WRITER_H
-#define ADELE_DATA_PREDICTION_WRITER_H
+#ifndef ADELE_OUTPUT_PREDICTION_WRITER_H
+#define ADELE_OUTPUT_PREDICTION_WRITER_H
 
 #include "data/dataset.h"
 

@@ -3,11 +3,11 @@
 // header of its source.
 #include "base/memory.h"
 #include "data/dataset.h"
-#include "data/label_store.h"
 #include "data/load.h"
 #include "image/nifti.h"
 #include "noise/noise.h"
 #include "noise/noise_files.h"
+#include "output/label_store.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 #include "support/turned_set.h"
