@@ -2,6 +2,7 @@
 #include "cli/misspelt.h"
 
 #include "adele/adele.h"
+#include "base/edit_distance.h"
 #include "cli/option_list.h"
 #include "cli/shell.h"
 
@@ -10,19 +11,6 @@
 #include <string.h>
 
 // ---- verbs --------------------------------------------------------------------------------------
-
-// Whether so many insertions, deletions, replacements or swaps of neighbours lead from a to b.
-static bool is_within(const char *a, const char *b, int n_edits) {
-    if (*a == *b)
-        return *a == '\0' || is_within(a + 1, b + 1, n_edits);
-    if (n_edits == 0)
-        return false;
-    bool is_swap = *a != '\0' && *b != '\0' && a[1] == b[0] && b[1] == a[0];
-    return (is_swap && is_within(a + 2, b + 2, n_edits - 1)) ||
-           (*a != '\0' && *b != '\0' && is_within(a + 1, b + 1, n_edits - 1)) ||
-           (*a != '\0' && is_within(a + 1, b, n_edits - 1)) ||
-           (*b != '\0' && is_within(a, b + 1, n_edits - 1));
-}
 
 // Of a short word, more edits would lead to anything.
 static int most_edits(size_t length) {
@@ -34,11 +22,16 @@ const char *misspelt_nearest_verb(const char *name) {
     for (size_t i = 0; i < cli_n_verbs; i++)
         if (length >= 3 && strncmp(name, cli_verbs[i].name, length) == 0)
             return cli_verbs[i].name;
-    for (int n_edits = 1; n_edits <= most_edits(length); n_edits++)
-        for (size_t i = 0; i < cli_n_verbs; i++)
-            if (is_within(name, cli_verbs[i].name, n_edits))
-                return cli_verbs[i].name;
-    return NULL;
+    const char *nearest = NULL;
+    int limit = most_edits(length) + 1;
+    for (size_t i = 0; i < cli_n_verbs; i++) {
+        const int n_edits = edit_distance(name, cli_verbs[i].name, EDIT_SWAP_ONE);
+        if (n_edits < limit) {
+            limit = n_edits;
+            nearest = cli_verbs[i].name;
+        }
+    }
+    return nearest;
 }
 
 // ---- options ------------------------------------------------------------------------------------
@@ -61,11 +54,11 @@ static void compare_name(struct search *search, const char *name, bool takes_val
         return;
     }
     (void)snprintf(word, sizeof word, "%.*s", (int)search->length, search->name);
-    for (int n_edits = 1; n_edits < search->n_edits; n_edits++)
-        if (is_within(word, name, n_edits)) {
-            search->n_edits = n_edits;
-            search->nearest = name;
-        }
+    const int n_edits = edit_distance(word, name, EDIT_SWAP_ONE);
+    if (n_edits < search->n_edits) {
+        search->n_edits = n_edits;
+        search->nearest = name;
+    }
 }
 
 static void compare(const struct option_entry *option, void *context) {
@@ -113,7 +106,8 @@ static void find_keys(const char *word, int n_edits, struct found_keys *found) {
     for (int depth = 0; depth < MAX_DEPTH; depth++)
         for (int i = 0; adele_config_key(i, &key); i++) {
             const char *dot = strrchr(key.name, '.'), *last = dot != NULL ? dot + 1 : key.name;
-            bool is_meant = is_within(word, last, n_edits) || strcmp(word, key.name) == 0;
+            bool is_meant =
+                edit_distance(word, last, EDIT_SWAP_ONE) <= n_edits || strcmp(word, key.name) == 0;
             if (is_meant && depth_of(key.name) == depth && found->n < MAX_KEYS)
                 found->keys[found->n++] = key;
         }

@@ -2,66 +2,40 @@
 // The key that a misspelt one most likely means.
 #include "config/key_table.h"
 
+#include "base/edit_distance.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_PATH 64 // longer texts are compared by their first bytes
+#define MAX_PATH EDIT_DISTANCE_MAX
 
 // Keys of the entries of a list, which are not in the table.
 #define INNER_GROUP "data.label_map."
 static const char *const inner_keys[] = {INNER_GROUP "from", INNER_GROUP "to", INNER_GROUP "name"};
-
-static int minimum(int a, int b) {
-    return a < b ? a : b;
-}
-
-// Levenshtein's distance: insertions, deletions and replacements from a to b.
-static int edit_distance(const char *a, const char *b) {
-    int n_a = (int)strnlen(a, MAX_PATH);
-    int n_b = (int)strnlen(b, MAX_PATH);
-    int row[MAX_PATH + 1];
-    for (int j = 0; j <= n_b; j++)
-        row[j] = j;
-    for (int i = 1; i <= n_a; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n_b; j++) {
-            int replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = minimum(replaced, 1 + minimum(row[j], row[j - 1]));
-        }
-    }
-    return row[n_b];
-}
 
 static const char *last_part(const char *path) {
     const char *dot = strrchr(path, '.');
     return dot != NULL ? dot + 1 : path;
 }
 
-// A lower bound of the distance: the difference of the lengths.
-static int least_distance(const char *a, const char *b) {
-    int n_a = (int)strnlen(a, MAX_PATH), n_b = (int)strnlen(b, MAX_PATH);
-    return n_a < n_b ? n_b - n_a : n_a - n_b;
-}
-
 // A right name in the wrong group has distance one: train.lr means train.optimizer.lr. A distance
 // that is not below `limit` need not be exact.
 static int distance(const char *path, const char *key, int limit) {
     const char *a = last_part(path), *b = last_part(key);
-    int least = 1 + 2 * least_distance(a, b), whole = 2 * least_distance(path, key);
+    int least = 1 + 2 * edit_distance_least(a, b), whole = 2 * edit_distance_least(path, key);
     if (least < limit)
-        least = 1 + 2 * edit_distance(a, b);
+        least = 1 + 2 * edit_distance(a, b, EDIT_SWAP_TWO);
     if (whole < limit && whole < least)
-        whole = 2 * edit_distance(path, key);
-    return minimum(whole, least);
+        whole = 2 * edit_distance(path, key, EDIT_SWAP_TWO);
+    return whole < least ? whole : least;
 }
 
 static const char *nearest_inner(const char *path) {
     const char *best = inner_keys[0];
     for (size_t i = 1; i < sizeof inner_keys / sizeof inner_keys[0]; i++) {
-        if (edit_distance(path, inner_keys[i]) < edit_distance(path, best))
+        if (edit_distance(path, inner_keys[i], EDIT_SWAP_TWO) <
+            edit_distance(path, best, EDIT_SWAP_TWO))
             best = inner_keys[i];
     }
     return best;
