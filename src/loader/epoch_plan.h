@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How many steps and epochs a run has, and how many images each step trains on.
+// How the loader divides epochs into steps: how many of each a run has, and how many images each
+// step trains on.
 #ifndef ADELE_LOADER_EPOCH_PLAN_H
 #define ADELE_LOADER_EPOCH_PLAN_H
 

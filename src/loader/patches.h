@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// data.patch: in each epoch a step's batches come from one random patch of each training image,
-// which are cut on the host from the images at their own size and the current labels. The patches
-// are a resident set with the images' ids, so that the other random numbers are those of the
-// images.
+// With data.patch the loader takes batches from random patches of the training images. In each
+// epoch one patch of each image is cut on the host from the image at its own size and the current
+// labels. The patches are a resident set with the images' ids, so that the other random numbers are
+// those of the images.
 #ifndef ADELE_LOADER_PATCHES_H
 #define ADELE_LOADER_PATCHES_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A split in device memory: uploaded once, read by `sample`, its labels rewritten by `correct`.
+// Loads a split into device memory: `sample` reads it there, and `correct` rewrites its labels.
 // Images that do not fit stay in host memory, and those of one batch at a time are copied to the
 // device while it works on the batch before (prefetch):
 //

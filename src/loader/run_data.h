@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The data of a run: its splits in host memory and on the device, with noise in the training labels
-// where data.noise asks for it.
+// Loads the data set of a run: its splits in host memory and on the device, with noise in the
+// training labels where data.noise asks for it.
 #ifndef ADELE_LOADER_RUN_DATA_H
 #define ADELE_LOADER_RUN_DATA_H
 

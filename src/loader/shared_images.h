@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The images of a split for all ranks of a host: its first rank reads the files, and the others map
-// the pages in which it puts the pixels. Labels, which each rank rewrites, are copied.
+// Loads the images of a split once for all ranks of a host: its first rank reads the files, and the
+// others map the pages in which it puts the pixels. Labels, which each rank rewrites, are copied.
 #ifndef ADELE_LOADER_SHARED_IMAGES_H
 #define ADELE_LOADER_SHARED_IMAGES_H
 

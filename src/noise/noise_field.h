@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A smooth random field over an image, by which neighbouring stretches of a contour move alike.
+// A smooth random field over an image, by which noise moves neighbouring stretches of a contour
+// alike.
 #ifndef ADELE_NOISE_NOISE_FIELD_H
 #define ADELE_NOISE_NOISE_FIELD_H
 

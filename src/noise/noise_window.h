@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The mask of one category at a size where it covers about 1,000 pixels, so that a step of one
-// pixel means the same for organs and pictures of any size: METHOD section 6. The official program
-// resamples 8-bit masks, so "> 0" after its cubic interpolation means more than half: one half
-// itself rounds to the even 0.
+// Brings the mask of one category, for noise, to a size where it covers about 1,000 pixels, so that
+// a step of one pixel means the same for organs and pictures of any size: METHOD section 6. The
+// official program resamples 8-bit masks, so "> 0" after its cubic interpolation means more than
+// half: one half itself rounds to the even 0.
 #ifndef ADELE_NOISE_NOISE_WINDOW_H
 #define ADELE_NOISE_NOISE_WINDOW_H
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The description of the model in a checkpoint, and what any reader of checkpoints needs.
+// What a checkpoint in the folder of a run says of its model, and what any reader of checkpoints
+// needs.
 #ifndef ADELE_RUN_FOLDER_CHECKPOINT_MODEL_H
 #define ADELE_RUN_FOLDER_CHECKPOINT_MODEL_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Before a run writes anything: whether it may have the folder.
+// Checks whether a run may write into its folder, before its first byte.
 #ifndef ADELE_RUN_FOLDER_CLAIM_H
 #define ADELE_RUN_FOLDER_CLAIM_H
 

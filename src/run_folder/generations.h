@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The generations of labels of a run: labels/epoch_NNNN.safetensors, one for each correction, and
-// labels/manifest.json, which lists them. The manifest has the hash of each file, and each file has
-// hashes of its own, so that a changed bit in either is detected.
+// The generations of labels in the folder of a run: labels/epoch_NNNN.safetensors, one for each
+// correction, and labels/manifest.json, which lists them. The manifest has the hash of each file,
+// and each file has hashes of its own, so that a changed bit in either is detected.
 #ifndef ADELE_RUN_FOLDER_GENERATIONS_H
 #define ADELE_RUN_FOLDER_GENERATIONS_H
 

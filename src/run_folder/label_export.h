@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// `adele labels`: the corrected labels of a run, back in the input's own layout and file type.
+// Exports the corrected labels from the folder of a run in the input's own layout and file type
+// (`adele labels`).
 #ifndef ADELE_RUN_FOLDER_LABEL_EXPORT_H
 #define ADELE_RUN_FOLDER_LABEL_EXPORT_H
 

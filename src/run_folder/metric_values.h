@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The values of a metric in the records of a run that is under way.
+// Reads the values of one metric from the records in the folder of a run that is under way.
 #ifndef ADELE_RUN_FOLDER_METRIC_VALUES_H
 #define ADELE_RUN_FOLDER_METRIC_VALUES_H
 

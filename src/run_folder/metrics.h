@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The metrics of a run, one record per epoch: metrics.jsonl, metrics.csv and TensorBoard events.
+// Writes the metrics of a run into its folder, one record per epoch: metrics.jsonl, metrics.csv and
+// TensorBoard events.
 //
 // metrics.jsonl: one line an epoch, {"epoch": 3, "step": 99, "train/loss": 0.61,
 // "val/pred_vs_true/iou/heart": 0.5, ...}; a value that is not finite is null. No times and no host

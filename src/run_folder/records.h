@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The lines of a metrics.jsonl, read back.
+// Reads the records of metrics.jsonl from the folder of a run.
 #ifndef ADELE_RUN_FOLDER_RECORDS_H
 #define ADELE_RUN_FOLDER_RECORDS_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a user gave where a run, or one of its checkpoints, is expected.
+// Checks a path that a user gave for the folder of a run, or for one of its checkpoints.
 #ifndef ADELE_RUN_FOLDER_RUN_ARGUMENT_H
 #define ADELE_RUN_FOLDER_RUN_ARGUMENT_H
 

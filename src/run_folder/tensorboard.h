@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// TensorBoard's event files, by hand: a file is a sequence of records (length, masked CRC32C of the
-// length, data, masked CRC32C of the data), each an Event message in protobuf's wire format.
+// Encodes the TensorBoard events in the folder of a run, by hand: a file is a sequence of records
+// (length, masked CRC32C of the length, data, masked CRC32C of the data), each an Event message in
+// protobuf's wire format.
 //   Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
 //   Summary { repeated Value value = 1; }      Value { string tag = 1; float simple_value = 2; }
 #ifndef ADELE_RUN_FOLDER_TENSORBOARD_H
