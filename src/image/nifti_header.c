@@ -67,13 +67,6 @@ static int place_of(struct nifti_field field, int version) {
     return version == 1 ? field.at_1 : field.at_2;
 }
 
-double nifti_field_real(const unsigned char *bytes, const struct nifti_header *header,
-                        struct nifti_field field, int i) {
-    bool is_big = header->is_big_endian;
-    return header->version == 1 ? (double)bytes_get_f32(bytes + field.at_1 + 4 * i, is_big)
-                                : bytes_get_f64(bytes + field.at_2 + 8 * i, is_big);
-}
-
 static adele_status check_magic(const char *path, const unsigned char *bytes, int version) {
     const unsigned char *magic = bytes + place_of(magic_field, version);
     if (version == 1 && memcmp(magic, "n+1\0", 4) == 0)

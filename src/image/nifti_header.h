@@ -4,6 +4,7 @@
 #define ADELE_IMAGE_NIFTI_HEADER_H
 
 #include "adele/status.h"
+#include "image/byte_order.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,8 +46,12 @@ struct nifti_field {
 };
 static const struct nifti_field nifti_pixdim = {76, 104};
 // Number i of a field of floats, in NIfTI-2 of doubles.
-double nifti_field_real(const unsigned char *bytes, const struct nifti_header *header,
-                        struct nifti_field field, int i);
+static inline double nifti_field_real(const unsigned char *bytes, const struct nifti_header *header,
+                                      struct nifti_field field, int i) {
+    bool is_big = header->is_big_endian;
+    return header->version == 1 ? (double)bytes_get_f32(bytes + field.at_1 + 4 * i, is_big)
+                                : bytes_get_f64(bytes + field.at_2 + 8 * i, is_big);
+}
 
 // The version and byte order from the first 4 bytes; ADELE_FORMAT when they fit neither.
 ADELE_MUST_CHECK adele_status nifti_header_detect(const char *path, const unsigned char start[4],
