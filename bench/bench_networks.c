@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Cases of every op that the layers of the networks are made of, at the three scales of a training
-// step: the descriptors are those that the planner itself makes (nn/planned_ops.h). A shape that several
-// layers share is timed once, under the first one's name.
+// step: the descriptors are those that the planner itself makes (nn/planned_ops.h). A shape that
+// several layers share is timed once, under the first one's name.
 #include "bench.h"
 
 #include "support/costs.h"

@@ -5,8 +5,8 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "support/costs.h"
 #include "step/overlap.h"
+#include "support/costs.h"
 
 #include <math.h>
 #include <string.h>
