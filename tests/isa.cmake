@@ -7,7 +7,7 @@ set(ADELE_ISA_SETS sse41 avx2 avx512 avx512_bf16)
 if(ADELE_SANITIZE)
   set(ADELE_ISA_SETS)
 endif()
-set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} conv2d_first_layer conv2d_winograd values networks deeplab inference inference_crf
+set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} conv2d_first_layer conv2d_winograd values bf16_tensors networks deeplab inference inference_crf
     trainer trainer_ends trainer_variants trainer_voc trainer_memory own_size resume determinism nan nan_culprit)
 list(REMOVE_ITEM ADELE_ISA_TESTS deeplab_devices) # compares another device with the CPU
 # Whole networks and trainings, which have the label slow: the tests of the ops run each kernel of a set.

@@ -152,8 +152,8 @@ static inline bool wants_plain(const struct adele_device *device, enum family tu
     return context_of(device)->engine == CUDA_ENGINE_PLAIN || family_is_disabled(device, tuned);
 }
 
-// At an op's creation: *out = a copy of `n` rows of the host in device memory, which lives as long
-// as the op.
+// At an op's creation: *out = a copy of an array of the host in device memory, which lives as long
+// as the op. table_create: of `n` rows.
 adele_status table_copy(struct cuda_op *op, const void *host, size_t bytes, void **out);
 template <typename Row, typename Out>
 static inline adele_status table_create(struct cuda_op *op, const Row *host, size_t n, Out **out) {

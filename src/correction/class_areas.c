@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Counted on the host, image by image, as the gate counts: once in a run, in whole numbers, which
-// have the same sum on any device and number of ranks.
+// Counted on the host, image by image, as the gate counts: once a correction, in whole numbers,
+// which have the same sum on any device and number of ranks.
 #include "correction/class_areas.h"
 
 #include "base/fail.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Maps are counted on the host, image by image: it is done once in a run, integers have the same
-// sum on any device and number of ranks, and it takes the memory of three maps.
+// Maps are counted on the host, image by image: it is done once a correction, integers have the
+// same sum on any device and number of ranks, and it takes the memory of three maps.
 #include "correction/ensemble_gate.h"
 
 #include "base/fail.h"

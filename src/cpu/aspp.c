@@ -170,11 +170,12 @@ adele_status cpu_aspp_backward(struct adele_op *op, const struct adele_aspp_args
     elementwise_widen_tensor(d_dst, args->d_dst, values_of(self, self->all));
     copies.src = src;
     copies.d_dst = d_dst;
-    copies.d_src = args->d_src != NULL ? floats_at(args, self->at_d_src) : NULL;
-    if (args->d_src != NULL && args->accumulate_d_src)
+    bool has_d_src = self->desc.needs_d_src && args->d_src != NULL;
+    copies.d_src = has_d_src ? floats_at(args, self->at_d_src) : NULL;
+    if (has_d_src && args->accumulate_d_src)
         elementwise_widen_tensor(copies.d_src, args->d_src, values_of(self, self->src));
     TRY(backward(self, &copies));
-    if (args->d_src != NULL)
+    if (has_d_src)
         elementwise_narrow_tensor(args->d_src, copies.d_src, values_of(self, self->src));
     return ADELE_OK;
 }

@@ -22,7 +22,8 @@
 // Where tensors are bf16, our own kernels read and write them as such, and so do those primitives;
 // oneDNN's float kernels run on copies. d_src of a primitive is float before it is added or
 // rounded, once. Where tensors are float, src and d_dst are rounded in copies of the workspace,
-// except for Winograd's kernels; the bias gradient beside those is the sum of the unrounded d_dst.
+// except for Winograd's kernels that multiply bf16; the bias gradient beside those is the sum of
+// the unrounded d_dst.
 #include "base/fail.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"

@@ -21,8 +21,7 @@
 // whatever the number of channels: 4.8 times what rounding the operands of a direct convolution
 // makes by theory (tests/cpu/test_conv2d_winograd_bf16.c), and 5.5 times measured, as sums have
 // another distribution than operands. With these points, 4.8 is within 2 % of the least that any
-// +-p and
-// +-q reach; 1 and 2 make it 10.8. The errors are as often positive as negative.
+// +-p and +-q reach; 1 and 2 make it 10.8. The errors are as often positive as negative.
 #ifndef ADELE_CPU_CONV2D_WINOGRAD_H
 #define ADELE_CPU_CONV2D_WINOGRAD_H
 

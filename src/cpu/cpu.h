@@ -14,7 +14,7 @@
 int cpu_block(const struct adele_device *device);    // B
 bool cpu_is_bf16(const struct adele_device *device); // its tensors; otherwise they are float
 int cpu_n_threads(const struct adele_device *device);
-// Whether convolutions may use Winograd's algorithm (conv2d_onednn.c, conv2d_winograd.c).
+// Whether convolutions may use Winograd's algorithm (conv2d_winograd.h).
 bool cpu_has_winograd(const struct adele_device *device);
 struct dnnl_engine *cpu_engine(const struct adele_device *device);
 struct dnnl_stream *cpu_stream(const struct adele_device *device);
@@ -69,7 +69,7 @@ ADELE_OPS(CPU_OP_ENTRY) // the backward of an op without one is declared and nev
 #undef CPU_OP_ENTRY
 
 // The device "cpu", and "cpu/direct", whose convolutions never use Winograd's algorithm, which
-// rounds more (conv2d_onednn.c).
+// rounds more (conv2d_winograd.h).
 ADELE_MUST_CHECK adele_status cpu_device_create(enum adele_precision precision,
                                                 struct adele_device **out);
 ADELE_MUST_CHECK adele_status cpu_device_create_direct(enum adele_precision precision,

@@ -36,7 +36,10 @@ adele_status cpu_max_pool_create(const struct adele_device *device,
     self->w_out = adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, 1);
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
+    int64_t n_planes = (int64_t)desc->n * self->n_blocks;
     self->n_threads = cpu_n_threads(device);
+    if (n_planes < self->n_threads)
+        self->n_threads = (int)n_planes;
     self->is_bf16 = cpu_is_bf16(device);
     self->has_overlaps = desc->stride < desc->kernel;
     self->plane_in = (size_t)desc->h_in * (size_t)desc->w_in * (size_t)self->block;

@@ -2,8 +2,8 @@
 // Bilinear, align-corners resampling of one row at a time between the blocked layout and plain
 // rows, for the loss, the ensemble and the sampler. Tensors are bf16 or floats (is_bf16); plain
 // rows and scratch are floats, so that what is written to a bf16 tensor is rounded once. Output
-// position o reads input position o (n_in
-// - 1) / (n_out - 1). Both directions are in gather form, so the order of every sum is fixed.
+// position o reads input position o (n_in - 1) / (n_out - 1). Both directions are in gather form,
+// so the order of every sum is fixed.
 #ifndef ADELE_CPU_RESAMPLE_H
 #define ADELE_CPU_RESAMPLE_H
 

@@ -27,8 +27,8 @@ AREA_FUNCTION int area_units(float q) {
     return (int)(q * (float)AREA_UNIT);
 }
 
-// K_c of a sum of units. Only the product is rounded, so that it does not matter whether the sum is
-// a multiply-add. Exact with the factor 1 up to 2^29 pixels.
+// K_c of a sum of units. The division is exact, so that it does not matter whether it and the sum
+// are one multiply-add. Exact with the factor 1 up to 2^29 pixels.
 AREA_FUNCTION int64_t area_pixels(int64_t units, float factor) {
     double scaled = (double)units * (double)factor;
     return (int64_t)(scaled / AREA_UNIT + 0.5);

@@ -108,9 +108,8 @@ struct adele_guided_filter_args {
 //
 // Every device decides every pixel alike: before all else, q is clamped to 0..1 and a NaN is 0;
 // the sum of K_c is that of the whole numbers floor(2^24 q), and K_c = floor(sum factor / 2^24 +
-// 1/2) in double; and instead of logits,
-// (q / (1 - q)) ((1 - t) / t) is compared, which grows with them and which doubles compute with the
-// same bits everywhere.
+// 1/2) in double; and instead of logits, (q / (1 - q)) ((1 - t) / t) is compared, which grows with
+// them and which doubles compute with the same bits everywhere.
 enum adele_area_mode { ADELE_AREA_THRESHOLDS, ADELE_AREA_ARGMAX };
 #define ADELE_AREA_BINS 2048
 struct adele_area_decision_desc {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// DeepLab's heads (METHOD section 5). Logits have an eighth
-// of the input's extents; the loss brings them to the labels' size. Head widths are 8 w (LargeFOV)
-// and 4 w (ASPP), 512 and 256 at the published width of 64. Weights of new layers are
-// initialized as Kaiming normal, fan-out. Names of LargeFOV are those of the authors' program.
+// DeepLab's heads (METHOD section 5). Logits have an eighth of the input's extents; the loss brings
+// them to the labels' size. Head widths are 8 w (LargeFOV) and 4 w (ASPP), 512 and 256 at the
+// published width of 64. Weights of new layers are initialized as Kaiming normal, fan-out. Names of
+// LargeFOV are those of the authors' program.
 #include "base/fail.h"
 #include "nn/graph.h"
 

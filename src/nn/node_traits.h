@@ -39,8 +39,8 @@ struct node_traits {
 
 const struct node_traits *node_traits(enum node_kind kind);
 
-// Errors name the node. node_check_extent: whether the planner can handle the
-// extents. node_infer_window: infer_extent of a sliding window.
+// Errors name the node. node_check_extent: whether the planner can handle the extents.
+// node_infer_window: infer_extent of a sliding window.
 ADELE_MUST_CHECK adele_status node_check_extent(const struct node *node, struct adele_shape in,
                                                 int64_t h, int64_t w);
 ADELE_MUST_CHECK adele_status node_infer_window(const struct plan *plan, const struct node *node,

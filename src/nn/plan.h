@@ -155,8 +155,8 @@ void plan_find_slices(struct plan *plan);
 
 // plan_bind.c: writes the addresses of all regions into the ops' arguments.
 void plan_bind(struct plan *plan);
-// A block (-1: NULL), a parameter in one of the arenas that share offsets (-1:
-// NULL), and the slice that a node's output is.
+// A block (-1: NULL), a parameter in one of the arenas that share offsets (-1: NULL), and the slice
+// that a node's output is.
 void *plan_block_address(const struct plan *plan, int i_block);
 float *network_parameter(const struct network *network, float *arena, int i_parameter);
 struct adele_slice plan_slice(const struct plan *plan, int i_node);

@@ -71,8 +71,7 @@ static const struct adele_device_iface planning_iface = {.name = "planning",
 };
 static const struct adele_device planning_device = {.iface = &planning_iface};
 
-// ---- the ops
-// -------------------------------------------------------------------------------------
+// ---- the ops ------------------------------------------------------------------------------------
 
 adele_status planned_ops_create(const struct graph *graph, struct adele_shape input,
                                 enum adele_precision precision, struct planned_ops **out) {

@@ -75,8 +75,8 @@ static struct adele_aspp_args device_args(struct arena *arena, const struct prob
     args.dst = arena_tensor(arena, p->out, NULL);
     args.d_dst = arena_tensor(arena, p->out, p->d_dst);
     // Without accumulation d_src starts as NaN, so that an element left unwritten shows.
-    if (p->desc.needs_d_src)
-        args.d_src = arena_tensor(arena, p->in, accumulate ? p->d_src : NULL);
+    // An op without this gradient does not touch it.
+    args.d_src = arena_tensor(arena, p->in, accumulate ? p->d_src : NULL);
     for (int r = 0; r < p->desc.n_rates; r++) {
         size_t bytes = p->n_weights[r] * sizeof(float);
         args.weights[r] = arena_upload(arena, p->weights[r], bytes);
