@@ -10,10 +10,9 @@
 #include "data/mask_values.h"
 #include "device/device.h"
 
-// ---- init_fit.c
-// ----------------------------------------------------------------------------------- The size of
-// images, or of patches of large ones, the width of the U-Net and the batch with which a training
-// fits into the memory of a device.
+// ---- init_fit.c ---------------------------------------------------------------------------------
+// The size of images, or of patches of large ones, the width of the U-Net and the batch with which
+// a training fits into the memory of a device.
 
 struct init_fit {
     int height, width;             // that are trained on: of whole images, or of patches
@@ -32,10 +31,9 @@ ADELE_MUST_CHECK adele_status init_fit(const struct adele_device *device,
                                        const struct adele_fingerprint *fingerprint,
                                        struct init_fit *out);
 
-// ---- label_guess.c
-// -------------------------------------------------------------------------------- Classes from the
-// values that masks hold, where no file defines them, or where the values are not the defined ones:
-// masks of 0 and 255, gray values, nnU-Net's regions.
+// ---- label_guess.c ------------------------------------------------------------------------------
+// Classes from the values that masks hold, where no file defines them, or where the values are not
+// the defined ones: masks of 0 and 255, gray values, nnU-Net's regions.
 
 struct label_guess { // zeroed = no label_map is needed
     int n;           // pairs
@@ -54,10 +52,9 @@ ADELE_MUST_CHECK adele_status label_guess(const struct dataset *dataset,
                                           const struct mask_values *values,
                                           struct label_guess *out);
 
-// ---- split_guess.c
-// -------------------------------------------------------------------------------- A split for a
-// data set that has no validation cases: a fifth of the training cases, drawn by a seed; all cases
-// of a patient (data/patient_name.h) stay together.
+// ---- split_guess.c ------------------------------------------------------------------------------
+// A split for a data set that has no validation cases: a fifth of the training cases, drawn by a
+// seed; all cases of a patient (data/patient_name.h) stay together.
 
 struct split_guess {
     bool has_lists; // the layout's own splits do not serve
@@ -75,9 +72,8 @@ struct split_guess {
 ADELE_MUST_CHECK adele_status split_guess(struct dataset *dataset, uint64_t seed,
                                           struct split_guess *out);
 
-// ---- init_yaml.c
-// ---------------------------------------------------------------------------------- The text of
-// the configuration that `adele init` writes: under 30 lines, with comments.
+// ---- init_yaml.c --------------------------------------------------------------------------------
+// The text of the configuration that `adele init` writes: under 30 lines, with comments.
 
 struct init_choices {
     const char *root; // absolute

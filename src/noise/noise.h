@@ -16,7 +16,7 @@ enum noise_kind {
     NOISE_MISSING,  // noise_objects.h, also the next two
     NOISE_EXTRA,
     NOISE_CONFUSE,
-    NOISE_SHIFT, // noise_shift.c
+    NOISE_SHIFT, // noise_render.c
     NOISE_N_KINDS
 };
 extern const char

@@ -8,9 +8,8 @@
 #include "base/random.h"
 #include <stdint.h>
 
-// ---- noise_morph.c
-// -------------------------------------------------------------------------------- Under- and
-// over-drawn organs of one label map, at a number of iterations that need not be whole.
+// ---- noise_morph.c ------------------------------------------------------------------------------
+// Under- and over-drawn organs of one label map, at a number of iterations that need not be whole.
 
 // One draw, under (-) or over (+), for every foreground category in the program's order (1, 3, 4,
 // 2, then 5, 6, ...; those that exist): resize by sqrt(1000 / area), erode or dilate, resize back
@@ -25,10 +24,9 @@ ADELE_MUST_CHECK adele_status noise_morph(const uint8_t *clean, int height, int 
                                           int n_categories, double count, int is_over,
                                           struct random_stream wobble, uint8_t *out);
 
-// ---- noise_boundary.c
-// ----------------------------------------------------------------------------- Contours moved by a
-// Markov process, after the noise of Yao et al., "Learning to Segment from Noisy Annotations: A
-// Spatial Correction Approach" (ICLR 2023).
+// ---- noise_boundary.c ---------------------------------------------------------------------------
+// Contours moved by a Markov process, after the noise of Yao et al., "Learning to Segment from
+// Noisy Annotations: A Spatial Correction Approach" (ICLR 2023).
 
 #define NOISE_BOUNDARY_MAX_STEPS 2048
 
@@ -49,9 +47,8 @@ ADELE_MUST_CHECK adele_status noise_boundary(const uint8_t *clean, int height, i
                                              int n_categories, double n_steps, double outward,
                                              struct random_stream stream, uint8_t *out);
 
-// ---- noise_coarse.c
-// ------------------------------------------------------------------------------- Objects drawn as
-// polygons of few corners.
+// ---- noise_coarse.c -----------------------------------------------------------------------------
+// Objects drawn as polygons of few corners.
 
 // Each object (noise_objects.h) draws a real number from low .. high + 1, whose whole part after
 // division by `strength` is its number of corners, 3 at least. Each closed contour of the object,
@@ -66,9 +63,8 @@ ADELE_MUST_CHECK adele_status noise_coarse(const uint8_t *clean, int height, int
                                            int high, double strength, struct random_stream stream,
                                            uint8_t *out);
 
-// ---- noise_render.c
-// ------------------------------------------------------------------------------- Label maps that
-// are displaced as a whole, as by a wrong registration of image and annotation.
+// ---- noise_render.c -----------------------------------------------------------------------------
+// Label maps that are displaced as a whole, as by a wrong registration of image and annotation.
 
 // out (H, W) at (y, x) is clean at (y - down, x - right); what would come from outside repeats the
 // edge. Pixels that are 255 stay 255, and one that would get 255 keeps its category.

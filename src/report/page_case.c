@@ -69,9 +69,9 @@ static uint32_t label_pixel(const struct overlay *overlay, const struct examples
     return premultiplied(class_colour(category), is_line ? 1.0 : TINT);
 }
 
-// Colours are those of the classes, unless the label is a difference and has others.
 OWNER(cairo_surface_destroy, cairo_surface_t)
 
+// Colours are those of the classes, unless the label is a difference and has others.
 static adele_status add_overlay(struct buffer *html, const struct examples *size,
                                 const uint8_t *label, const uint32_t *difference_colours) {
     int larger = size->width > size->height ? size->width : size->height;

@@ -118,7 +118,7 @@ static adele_status check_prefix(const struct csv *csv) {
     if (prefix[0] != '/' && strstr(prefix, "..") == NULL)
         return ADELE_OK;
     return FAIL(ADELE_FORMAT, "Run adele audit again.",
-                "%s: line %d: the overlay \"%s\" is outside of the folder", csv->path, csv->line,
+                "%s, row %d: the overlay \"%s\" is outside of the folder", csv->path, csv->line,
                 prefix);
 }
 

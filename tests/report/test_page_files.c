@@ -132,7 +132,7 @@ static void test_bad_files(void **state) {
         {"audit.csv", AUDIT_HEADER "1,\"a\"b,0,0,x,0,1,1,0,1,\n",
          "audit.csv, row 2: 'b' after a quoted field"},
         {"audit.csv", AUDIT_HEADER "1,a,0,0,x,0,1,1,0,1,../secret\n",
-         "audit.csv: line 2: the overlay \"../secret\" is outside of the folder"},
+         "audit.csv, row 2: the overlay \"../secret\" is outside of the folder"},
         {"overlays/1_image.png", "rubbish", NULL},
         {"audit.csv", AUDIT_HEADER "1,a,0,0,x,0,1,1,0,1,overlays/1\n", "overlays/1_image.png"},
     };
