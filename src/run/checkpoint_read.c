@@ -42,13 +42,10 @@ static adele_status read_labels(struct trainer *trainer, const struct safetensor
                     trainer->data.noisy_hash, hash ? hash : "none");
     const struct resident *train = &trainer->data.resident[SPLIT_TRAIN];
     size_t bytes = resident_map_bytes(train);
-    uint8_t *labels = NULL;
+    OWNED uint8_t *labels = NULL;
     TRY(ALLOCATE(&labels, bytes));
-    adele_status status = read_block(file, "labels", SAFETENSORS_U8, bytes, labels);
-    if (status == ADELE_OK)
-        status = trainer->device->iface->upload(trainer->device, train->labels, labels, bytes);
-    memory_free(labels);
-    return status;
+    TRY(read_block(file, "labels", SAFETENSORS_U8, bytes, labels));
+    return trainer->device->iface->upload(trainer->device, train->labels, labels, bytes);
 }
 
 // A checkpoint has none before a class was kept from a correction.
@@ -77,15 +74,12 @@ static adele_status read_curves(struct trainer *trainer, const struct safetensor
                : trainer->progress.epoch;
     size_t n_values = (size_t)trainer->corrector.curves.n_values,
            n = (size_t)trainer->data.n_categories;
-    double *curves = NULL;
+    OWNED double *curves = NULL;
     TRY(ALLOCATE(&curves, n_values * n + 1));
-    adele_status status =
-        read_block(file, "curves", SAFETENSORS_F64, n_values * n * sizeof(double), curves);
-    for (size_t i = 0; status == ADELE_OK && i < n_values; i++)
+    TRY(read_block(file, "curves", SAFETENSORS_F64, n_values * n * sizeof *curves, curves));
+    for (size_t i = 0; i < n_values; i++)
         for (size_t c = 0; c < n; c++)
             trainer->corrector.curves.iou[c][i] = curves[i * n + c];
-    memory_free(curves);
-    TRY(status);
     if (is_voc)
         TRY(read_block(file, "interval_base", SAFETENSORS_I64,
                        sizeof trainer->corrector.curves.interval_base,
@@ -122,14 +116,10 @@ static adele_status read_progress(struct trainer *trainer, const struct safetens
     for (int i = 0; i < CHECKPOINT_N_EPOCH_BLOCKS; i++) {
         if (!blocks[i].block)
             continue;
-        void *host = memory_aligned(blocks[i].bytes);
+        OWNED void *host = memory_aligned(blocks[i].bytes);
         TRY(CHECK_MEMORY(host));
-        adele_status status =
-            read_block(file, blocks[i].name, blocks[i].dtype, blocks[i].bytes, host);
-        if (status == ADELE_OK)
-            status = device->iface->upload(device, blocks[i].block, host, blocks[i].bytes);
-        memory_free(host);
-        TRY(status);
+        TRY(read_block(file, blocks[i].name, blocks[i].dtype, blocks[i].bytes, host));
+        TRY(device->iface->upload(device, blocks[i].block, host, blocks[i].bytes));
     }
     return training_step_scatter(&trainer->step);
 }
@@ -217,19 +207,15 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
 }
 
 adele_status checkpoint_load(struct trainer *trainer, const char *path) {
-    struct safetensors *file = NULL;
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
     TRY(safetensors_open(path, &file));
     adele_status status = read_state(trainer, file);
-    safetensors_close(file);
     return status == ADELE_OK ? status : fail_context(status, "%s", path);
 }
 
 bool checkpoint_is_damaged(const char *path) {
-    struct safetensors *file = NULL;
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
     adele_status status = safetensors_open(path, &file);
-    bool is_damaged =
-        status == ADELE_FORMAT || (status == ADELE_OK && !safetensors_is_hashed(file)) ||
-        (status == ADELE_IO && file_opens(path)); // the file is there but cannot be read
-    safetensors_close(file);
-    return is_damaged;
+    return status == ADELE_FORMAT || (status == ADELE_OK && !safetensors_is_hashed(file)) ||
+           (status == ADELE_IO && file_opens(path)); // the file is there but cannot be read
 }

@@ -37,13 +37,10 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
         TRY(safetensors_writer_metadata(writer, "data.orientation",
                                         trainer->data.dataset->orientation.letters));
     TRY(add_number(writer, "epoch", trainer->progress.epoch));
-    char *names = memory_join_lines(trainer->data.n_categories,
-                                    (const char *const *)trainer->data.dataset->category_names);
-    adele_status status = CHECK_MEMORY(names);
-    if (status == ADELE_OK)
-        status = safetensors_writer_metadata(writer, "data.categories", names);
-    memory_free(names);
-    return status;
+    OWNED char *names = memory_join_lines(
+        trainer->data.n_categories, (const char *const *)trainer->data.dataset->category_names);
+    TRY(CHECK_MEMORY(names));
+    return safetensors_writer_metadata(writer, "data.categories", names);
 }
 
 // Host copies that the writer borrows until it has saved.
@@ -58,6 +55,16 @@ struct state_copies {
     float scale_second[ADELE_MAX_SCALES];
     int64_t n_updates[2];
 };
+
+static void copies_deinit(struct state_copies *copies) {
+    memory_free(copies->model);
+    memory_free(copies->momenta);
+    memory_free(copies->second_moments);
+    memory_free(copies->average);
+    memory_free(copies->labels);
+    memory_free(copies->curves);
+    memory_free(copies->progress);
+}
 
 void checkpoint_epoch_blocks(const struct trainer *trainer,
                              struct checkpoint_block out[CHECKPOINT_N_EPOCH_BLOCKS]) {
@@ -233,26 +240,15 @@ static adele_status add_state(struct trainer *trainer, struct safetensors_writer
 
 static adele_status save(struct trainer *trainer, const char *path, const char *keep,
                          bool with_state) {
-    struct state_copies copies = {0};
-    struct safetensors_writer *writer = NULL;
-    adele_status status;
-    TRY_GOTO(safetensors_writer_create(&writer), done);
-    TRY_GOTO(add_model(trainer, writer, &copies.model), done);
+    CLEANUP(copies_deinit) struct state_copies copies = {0};
+    OWNED_BY(safetensors_writer_destroy) struct safetensors_writer *writer = NULL;
+    TRY(safetensors_writer_create(&writer));
+    TRY(add_model(trainer, writer, &copies.model));
     if (with_state)
-        TRY_GOTO(add_state(trainer, writer, &copies), done);
+        TRY(add_state(trainer, writer, &copies));
     else if (trainer->config->train.evaluate_averaged) // the average is in the place of the weights
-        TRY_GOTO(add_number(writer, "model.is_average", 1.0), done);
-    TRY_GOTO(safetensors_writer_save_keeping(writer, path, keep), done);
-done:
-    safetensors_writer_destroy(writer);
-    memory_free(copies.model);
-    memory_free(copies.momenta);
-    memory_free(copies.second_moments);
-    memory_free(copies.average);
-    memory_free(copies.labels);
-    memory_free(copies.curves);
-    memory_free(copies.progress);
-    return status;
+        TRY(add_number(writer, "model.is_average", 1.0));
+    return safetensors_writer_save_keeping(writer, path, keep);
 }
 
 adele_status checkpoint_save(struct trainer *trainer, const char *path, const char *keep) {

@@ -275,32 +275,23 @@ adele_status trainer_dry_run(const struct trainer_options *options, struct dry_r
                              void (*on_batch)(void *context,
                                               const struct adele_train_batch *batch)) {
     struct dry_run run = {.config = *options->config, .times = times, .on_batch = on_batch};
+    OWNED_BY(trainer_destroy) struct trainer *trainer = NULL;
     struct trainer_options own = *options;
     own.config = &run.config;
     own.run_folder = NULL;
     TRY(rank_check_start(&own));
-    adele_status status = ranks_agree(own.ranks, trainer_load(&own, &run.trainer));
-    if (status != ADELE_OK) {
-        trainer_destroy(run.trainer);
-        return status;
-    }
-    status = rank_check_data(run.trainer);
-    int n_images = run.trainer->data.resident[SPLIT_TRAIN].set.n_images;
+    TRY(ranks_agree(own.ranks, trainer_load(&own, &trainer)));
+    TRY(rank_check_data(trainer));
+    run.trainer = trainer;
+    int n_images = trainer->data.resident[SPLIT_TRAIN].set.n_images;
     int n_parts = run.config.train.parts;
     run.configured = run.config.train.batch < n_images ? run.config.train.batch : n_images;
     run.configured = run.configured / n_parts * n_parts;
-    if (status == ADELE_OK)
-        status = plan_configured(&run);
-    if (status == ADELE_OK && run.trainer->step.epochs.batch == run.configured)
-        status = learning_rate_check(&run.config, &run.trainer->step.epochs);
-    if (status == ADELE_OK)
-        status = start_report(run.trainer);
-    if (status == ADELE_OK) {
-        choose_sizes(&run);
-        status = measure_configured(&run);
-    }
-    if (status == ADELE_OK)
-        status = try_sizes(&run);
-    trainer_destroy(run.trainer);
-    return status;
+    TRY(plan_configured(&run));
+    if (trainer->step.epochs.batch == run.configured)
+        TRY(learning_rate_check(&run.config, &trainer->step.epochs));
+    TRY(start_report(trainer));
+    choose_sizes(&run);
+    TRY(measure_configured(&run));
+    return try_sizes(&run);
 }

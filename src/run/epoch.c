@@ -31,18 +31,14 @@ static adele_status end_interval(struct trainer *trainer) {
 // on, in this epoch and the ones before.
 static adele_status gather_predictions(struct trainer *trainer, int epoch, int n_done) {
     const struct prediction *prediction = trainer->step.prediction;
-    int *owners = NULL;
+    OWNED int *owners = NULL;
     if (!prediction || ranks_count(trainer->data.ranks) == 1)
         return ADELE_OK;
     const struct epoch_batches batches = epoch_plan_batches(&trainer->step.epochs);
     TRY(ALLOCATE(&owners, prediction->n));
-    adele_status status =
-        image_owners_of_training(&batches, trainer->config->train.seed, epoch, n_done,
-                                 prediction->n, ranks_count(trainer->data.ranks), owners);
-    if (status == ADELE_OK)
-        status = prediction_gather(&trainer->data, prediction, owners);
-    memory_free(owners);
-    return status;
+    TRY(image_owners_of_training(&batches, trainer->config->train.seed, epoch, n_done,
+                                 prediction->n, ranks_count(trainer->data.ranks), owners));
+    return prediction_gather(&trainer->data, prediction, owners);
 }
 
 // All steps so far are checked before they are saved.

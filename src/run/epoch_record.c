@@ -57,14 +57,8 @@ adele_status epoch_record_training(struct trainer *trainer, const struct epoch_r
 adele_status epoch_record_labels(struct trainer *trainer, int epoch, int64_t n_changed) {
     struct score score;
     TRY(evaluator_score_labels(&trainer->evaluator, &score));
-    if (score.n_categories > 0) {
-        for (int c = 0; c < score.n_categories; c++)
-            TRY(metrics_add(trainer->metrics, score.iou[c], "train/labels_vs_true/iou/%s",
-                            trainer->data.dataset->category_names[c]));
-        TRY(metrics_add(trainer->metrics, score.miou, "train/labels_vs_true/miou"));
-        TRY(metrics_add(trainer->metrics, score.miou_foreground,
-                        "train/labels_vs_true/miou_foreground"));
-    }
+    if (score.n_categories > 0)
+        TRY(add_table(trainer, "train/labels_vs_true", &score, false));
     if (!trainer->config->correction.enabled)
         return ADELE_OK;
     TRY(metrics_add(trainer->metrics, n_changed < 0 ? 0.0 : (double)n_changed,

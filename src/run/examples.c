@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "run/examples.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
@@ -36,7 +37,7 @@ static int most_changed(int n_images, const int64_t *n_changed, int n, const int
 static adele_status choose_examples(const struct run_data *data, int chosen[N_EXAMPLES],
                                     int *n_spread, int *out_n) {
     int n_images = data->images[SPLIT_TRAIN].n;
-    int64_t *n_changed = NULL;
+    OWNED int64_t *n_changed = NULL;
     int n = n_images < N_SPREAD ? n_images : N_SPREAD;
     *n_spread = n;
     for (int i = 0; i < n; i++)
@@ -47,14 +48,15 @@ static adele_status choose_examples(const struct run_data *data, int chosen[N_EX
         if (next >= 0)
             chosen[n++] = next;
     }
-    memory_free(n_changed);
     *out_n = n;
     return ADELE_OK;
 }
 
 struct example_arrays {
-    uint8_t *image;   // (N, C, H, W)
-    uint8_t *maps[4]; // noisy, corrected, prediction, truth: (N, H, W)
+    const struct adele_device *device;
+    uint8_t *prediction; // on the device: a map for each image of the set
+    uint8_t *image;      // (N, C, H, W)
+    uint8_t *maps[4];    // noisy, corrected, prediction, truth: (N, H, W)
     char *categories, *names;
     int n, n_spread;
 };
@@ -76,19 +78,17 @@ static adele_status example_maps(struct run_data *data, int n, const int *chosen
 // Slices of volumes by case and slice: two of them may be of one case.
 static adele_status join_names(const struct run_data *data, int n, const int *chosen, char **out) {
     const struct dataset *dataset = data->dataset;
-    char *names[N_EXAMPLES] = {0};
-    bool has_all = true;
+    CLEANUP(buffer_deinit) struct buffer names = {0};
     for (int i = 0; i < n; i++) {
         const struct dataset_origin *origin = &data->images[SPLIT_TRAIN].origin[chosen[i]];
         const char *name = dataset->cases[SPLIT_TRAIN][origin->i_case].name;
-        names[i] = dataset->is_volume ? memory_printf("%s, slice %d", name, origin->slice)
-                                      : memory_strdup(name);
-        has_all = has_all && names[i] != NULL;
+        TRY(buffer_printf(&names, "%s%s", i > 0 ? "\n" : "", name));
+        if (dataset->is_volume)
+            TRY(buffer_printf(&names, ", slice %d", origin->slice));
     }
-    *out = has_all ? memory_join_lines(n, (const char *const *)names) : NULL;
-    for (int i = 0; i < n; i++)
-        memory_free(names[i]);
-    return CHECK_MEMORY(*out);
+    *out = names.data;
+    names = (struct buffer){0};
+    return ADELE_OK;
 }
 
 static adele_status write_examples(const struct run_data *data, const char *run_folder,
@@ -99,26 +99,19 @@ static adele_status write_examples(const struct run_data *data, const char *run_
     int64_t map_shape[3] = {arrays->n, set->h, set->w};
     char n_spread[16];
     (void)snprintf(n_spread, sizeof n_spread, "%d", arrays->n_spread);
-    struct safetensors_writer *writer = NULL;
-    char *path = NULL;
-    adele_status status;
-    TRY_GOTO(run_folder_path(run_folder, "examples.safetensors", &path), done);
-    TRY_GOTO(safetensors_writer_create(&writer), done);
-    TRY_GOTO(safetensors_writer_add(writer, "image", SAFETENSORS_U8, 4, image_shape, arrays->image),
-             done);
+    OWNED char *path = NULL;
+    OWNED_BY(safetensors_writer_destroy) struct safetensors_writer *writer = NULL;
+    TRY(run_folder_path(run_folder, "examples.safetensors", &path));
+    TRY(safetensors_writer_create(&writer));
+    TRY(safetensors_writer_add(writer, "image", SAFETENSORS_U8, 4, image_shape, arrays->image));
     for (int m = 0; m < 4; m++)
         if (m < 3 || set->truth)
-            TRY_GOTO(safetensors_writer_add(writer, names[m], SAFETENSORS_U8, 3, map_shape,
-                                            arrays->maps[m]),
-                     done);
-    TRY_GOTO(safetensors_writer_metadata(writer, "categories", arrays->categories), done);
-    TRY_GOTO(safetensors_writer_metadata(writer, "names", arrays->names), done);
-    TRY_GOTO(safetensors_writer_metadata(writer, "spread", n_spread), done);
-    TRY_GOTO(safetensors_writer_save(writer, path), done);
-done:
-    safetensors_writer_destroy(writer);
-    memory_free(path);
-    return status;
+            TRY(safetensors_writer_add(writer, names[m], SAFETENSORS_U8, 3, map_shape,
+                                       arrays->maps[m]));
+    TRY(safetensors_writer_metadata(writer, "categories", arrays->categories));
+    TRY(safetensors_writer_metadata(writer, "names", arrays->names));
+    TRY(safetensors_writer_metadata(writer, "spread", n_spread));
+    return safetensors_writer_save(writer, path);
 }
 
 // Whether the batch of an image holds one of the n chosen ones.
@@ -139,6 +132,8 @@ static adele_status predict_batch_of(struct resident *train, int image, int batc
     return set_inference_run(inference, train, &output);
 }
 
+OWNER(set_inference_destroy, struct set_inference)
+
 // The network's own prediction of the examples, at scale 1 in eval mode.
 static adele_status predict_examples(struct run_data *data, struct network *network,
                                      const int *chosen, int n, int batch,
@@ -147,29 +142,23 @@ static adele_status predict_examples(struct run_data *data, struct network *netw
     struct resident *train = &data->resident[SPLIT_TRAIN];
     size_t map = (size_t)train->set.h * (size_t)train->set.w;
     const struct inference_config config = set_inference_config(data->config, batch, 1.0);
-    struct set_inference *inference = NULL;
-    uint8_t *prediction = NULL;
-    adele_status status;
-    TRY_GOTO(set_inference_create(device, network, &config, data->images[SPLIT_TRAIN].origin,
-                                  data->n_categories, train->set.c, train->set.h, train->set.w,
-                                  &inference),
-             done);
-    TRY_GOTO(network_allocate(network), done);
-    TRY_GOTO(device->iface->alloc(device, resident_map_bytes(train), (void **)&prediction), done);
+    OWNED_BY(set_inference_destroy) struct set_inference *inference = NULL;
+    TRY(set_inference_create(device, network, &config, data->images[SPLIT_TRAIN].origin,
+                             data->n_categories, train->set.c, train->set.h, train->set.w,
+                             &inference));
+    TRY(network_allocate(network));
+    TRY(device->iface->alloc(device, resident_map_bytes(train), (void **)&arrays->prediction));
     for (int i = 0; i < n; i++) {
         if (!is_batch_among(chosen[i], batch, i, chosen))
-            TRY_GOTO(predict_batch_of(train, chosen[i], batch, inference, prediction), done);
-        TRY_GOTO(device->iface->download(device, arrays->maps[2] + (size_t)i * map,
-                                         prediction + (size_t)chosen[i] * map, map),
-                 done);
+            TRY(predict_batch_of(train, chosen[i], batch, inference, arrays->prediction));
+        TRY(device->iface->download(device, arrays->maps[2] + (size_t)i * map,
+                                    arrays->prediction + (size_t)chosen[i] * map, map));
     }
-done:
-    device->iface->release(device, prediction);
-    set_inference_destroy(inference);
-    return status;
+    return ADELE_OK;
 }
 
 static void arrays_deinit(struct example_arrays *arrays) {
+    arrays->device->iface->release(arrays->device, arrays->prediction);
     memory_free(arrays->image);
     memory_free(arrays->categories);
     memory_free(arrays->names);
@@ -199,14 +188,10 @@ static adele_status arrays_init(const struct run_data *data, const int *chosen,
 adele_status examples_save(struct run_data *data, struct network *network, int batch,
                            const char *run_folder) {
     int chosen[N_EXAMPLES];
-    struct example_arrays arrays = {0};
-    adele_status status;
+    CLEANUP(arrays_deinit) struct example_arrays arrays = {.device = data->device};
     TRY(choose_examples(data, chosen, &arrays.n_spread, &arrays.n));
-    TRY_GOTO(arrays_init(data, chosen, &arrays), done);
-    TRY_GOTO(example_maps(data, arrays.n, chosen, &arrays), done);
-    TRY_GOTO(predict_examples(data, network, chosen, arrays.n, batch, &arrays), done);
-    status = write_examples(data, run_folder, &arrays);
-done:
-    arrays_deinit(&arrays);
-    return status;
+    TRY(arrays_init(data, chosen, &arrays));
+    TRY(example_maps(data, arrays.n, chosen, &arrays));
+    TRY(predict_examples(data, network, chosen, arrays.n, batch, &arrays));
+    return write_examples(data, run_folder, &arrays);
 }

@@ -41,18 +41,12 @@ static adele_status compare_texts(struct ranks *ranks, const char *texts, const 
 }
 
 static adele_status compare_configurations(struct ranks *ranks, const struct config *config) {
-    char *yaml = NULL, *texts = NULL;
-    size_t *starts = NULL;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&starts, ranks_count(ranks) + 1), done);
-    TRY_GOTO(config_to_yaml(config, &yaml), done);
-    TRY_GOTO(ranks_gather_sized(ranks, yaml, strlen(yaml) + 1, (void **)&texts, starts), done);
-    status = compare_texts(ranks, texts, starts);
-done:
-    memory_free(starts);
-    memory_free(yaml);
-    memory_free(texts);
-    return status;
+    OWNED char *yaml = NULL, *texts = NULL;
+    OWNED size_t *starts = NULL;
+    TRY(ALLOCATE(&starts, ranks_count(ranks) + 1));
+    TRY(config_to_yaml(config, &yaml));
+    TRY(ranks_gather_sized(ranks, yaml, strlen(yaml) + 1, (void **)&texts, starts));
+    return compare_texts(ranks, texts, starts);
 }
 
 adele_status rank_check_start(const struct trainer_options *options) {

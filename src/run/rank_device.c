@@ -13,15 +13,15 @@
 // The GPUs that a rank may see: srun gives each task a set of its own with --gpus-per-task.
 static adele_status find_place(struct ranks *ranks, int *out) {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
-    uint64_t mine = visible != NULL ? hash_xxh3(visible, strlen(visible)) : 0, *all = NULL;
+    uint64_t mine = visible != NULL ? hash_xxh3(visible, strlen(visible)) : 0;
+    OWNED uint64_t *all = NULL;
     int me = ranks_index(ranks);
     TRY(ALLOCATE(&all, ranks_count(ranks)));
-    adele_status status = ranks_gather(ranks, &mine, sizeof mine, all);
+    TRY(ranks_gather(ranks, &mine, sizeof mine, all));
     *out = 0;
-    for (int r = 0; r < me && status == ADELE_OK; r++)
+    for (int r = 0; r < me; r++)
         *out += all[r] == mine && strcmp(ranks_host(ranks, r), ranks_host(ranks, me)) == 0;
-    memory_free(all);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status rank_device_name(const char *name, int place, int n_gpus,

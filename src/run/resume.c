@@ -24,9 +24,15 @@ static adele_status fall_back(struct trainer *trainer, const char *previous, con
     return ADELE_OK;
 }
 
-static adele_status load_newest(struct trainer *trainer, const char *last, const char *previous,
-                                bool *is_damaged) {
+static adele_status load_newest(struct trainer *trainer, bool *out_found, bool *is_damaged) {
+    const char *run_folder = trainer->options.run_folder;
+    OWNED char *last = NULL, *previous = NULL;
     char why[MAX_MESSAGE];
+    TRY(run_folder_has_checkpoint(run_folder, out_found));
+    TRY(run_folder_path(run_folder, CHECKPOINT_LAST, &last));
+    TRY(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous));
+    if (!*out_found)
+        return ADELE_OK;
     if (file_exists(last)) {
         adele_status status = checkpoint_load(trainer, last);
         trainer->is_saved = status == ADELE_OK;
@@ -44,34 +50,20 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
 }
 
 // A damaged file is renamed, so that it never becomes the previous checkpoint.
-static adele_status set_aside(const struct trainer *trainer, const char *last) {
-    char *damaged = NULL;
-    TRY(run_folder_path(trainer->options.run_folder, CHECKPOINT_DAMAGED, &damaged));
-    adele_status status = file_rename(last, damaged);
-    memory_free(damaged);
-    return status;
+static adele_status set_aside(const char *run_folder) {
+    OWNED char *last = NULL, *damaged = NULL;
+    TRY(run_folder_path(run_folder, CHECKPOINT_LAST, &last));
+    TRY(run_folder_path(run_folder, CHECKPOINT_DAMAGED, &damaged));
+    return file_rename(last, damaged);
 }
 
 // No file changes before all ranks have loaded the same checkpoint.
 adele_status resume_load_newest(struct trainer *trainer, bool *out_found) {
-    const char *run_folder = trainer->options.run_folder;
-    char *last = NULL, *previous = NULL;
     bool is_damaged = false;
-    adele_status status;
-    TRY_GOTO(run_folder_has_checkpoint(run_folder, out_found), agree);
-    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_LAST, &last), agree);
-    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous), agree);
-    if (*out_found)
-        status = load_newest(trainer, last, previous, &is_damaged);
-agree:
-    status = ranks_agree(trainer->options.ranks, status);
-    if (status == ADELE_OK)
-        status = rank_check_checkpoint(trainer, *out_found);
-    if (status == ADELE_OK && is_damaged && trainer_writes(trainer))
-        status = set_aside(trainer, last);
-    memory_free(last);
-    memory_free(previous);
-    return status;
+    TRY(ranks_agree(trainer->options.ranks, load_newest(trainer, out_found, &is_damaged)));
+    TRY(rank_check_checkpoint(trainer, *out_found));
+    return is_damaged && trainer_writes(trainer) ? set_aside(trainer->options.run_folder)
+                                                 : ADELE_OK;
 }
 
 // A run that is resumed with another train.epochs corrects its labels at the epoch that it had

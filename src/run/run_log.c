@@ -90,16 +90,15 @@ static char *log_path(const char *run_folder, int rank) {
 }
 
 adele_status run_log_open(const char *run_folder, int rank, struct run_log **out) {
-    char *path = log_path(run_folder, rank);
+    OWNED char *path = log_path(run_folder, rank);
     *out = NULL;
     TRY(CHECK_MEMORY(path));
     (void)pthread_mutex_lock(&lock);
     adele_status status = open_file(path, out);
     (void)pthread_mutex_unlock(&lock);
-    memory_free(path);
-    if (status == ADELE_OK)
-        log_set_sink(forward_line, NULL);
-    return status;
+    TRY(status);
+    log_set_sink(forward_line, NULL);
+    return ADELE_OK;
 }
 
 void run_log_close(struct run_log *log) {
@@ -115,9 +114,8 @@ void run_log_close(struct run_log *log) {
 
 void run_log_remove(const char *run_folder, int n_ranks) {
     for (int r = 0; r < n_ranks; r++) {
-        char *path = log_path(run_folder, r);
+        OWNED char *path = log_path(run_folder, r);
         if (path != NULL)
             (void)unlink(path);
-        memory_free(path);
     }
 }

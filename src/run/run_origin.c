@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "run/run_origin.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "run_folder/run_folder.h"
@@ -47,27 +47,21 @@ void run_origin_warn(const struct run_origin *origin) {
 
 // YAML ends a line, and so a comment, at more characters than '\n'. Text from a checkpoint must not
 // become a key of the configuration.
-static void make_printable(char *text) {
-    for (char *c = text; *c != '\0'; c++)
-        if (*c < ' ' || *c > '~')
-            *c = '?';
+static void make_printable(char *text, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            text[i] = '?';
 }
 
-// Appends "# LINE\n" to *text.
-static adele_status add_comment(char **text, const char *line, size_t n) {
-    char *comment = memory_printf("%.*s", (int)n, line), *longer = NULL;
-    if (comment) {
-        make_printable(comment);
-        longer = memory_printf("%s# %s\n", *text ? *text : "", comment);
-    }
-    memory_free(comment);
-    TRY(CHECK_MEMORY(longer));
-    memory_free(*text);
-    *text = longer;
-    return ADELE_OK;
+// Appends "# LINE\n".
+static adele_status add_comment(struct buffer *text, const char *line, size_t n) {
+    TRY(buffer_text(text, "# "));
+    TRY(buffer_add(text, line, n));
+    make_printable(text->data + text->n_bytes - n, n);
+    return buffer_text(text, "\n");
 }
 
-static adele_status add_comments(const struct run_origin *origin, char **text) {
+static adele_status add_comments(const struct run_origin *origin, struct buffer *text) {
     char line[PROVENANCE_LINE_BYTES] = "made by ";
     provenance_print(&origin->made_by, line + strlen(line), sizeof line - strlen(line));
     TRY(add_comment(text, line, strlen(line)));
@@ -81,18 +75,10 @@ static adele_status add_comments(const struct run_origin *origin, char **text) {
 
 adele_status run_origin_save_config(const struct run_origin *origin, const struct config *config,
                                     const char *run_folder) {
-    char *comments = NULL, *yaml = NULL, *path = NULL, *text = NULL;
-    adele_status status;
-    TRY_GOTO(add_comments(origin, &comments), done);
-    TRY_GOTO(config_to_yaml(config, &yaml), done);
-    TRY_GOTO(run_folder_path(run_folder, RUN_CONFIG, &path), done);
-    text = memory_printf("%s%s", comments, yaml);
-    TRY_GOTO(CHECK_MEMORY(text), done);
-    status = file_write(path, text, strlen(text));
-done:
-    memory_free(comments);
-    memory_free(yaml);
-    memory_free(path);
-    memory_free(text);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    OWNED char *yaml = NULL;
+    TRY(add_comments(origin, &text));
+    TRY(config_to_yaml(config, &yaml));
+    TRY(buffer_text(&text, yaml));
+    return buffer_save(&text, run_folder, RUN_CONFIG);
 }

@@ -2,6 +2,7 @@
 // Which keys may change when a run is resumed.
 #include "run/settings.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -51,55 +52,43 @@ static bool is_same_place(const struct config_key *key, const struct config *a,
     return text_a && text_b && path_is_same(text_a, text_b);
 }
 
-// Appends "KEY was A, is now B" to *refused, or logs it when the key may change.
+// Appends "KEY was A, is now B" to `refused`, or logs it when the key may change.
 static adele_status compare_key(const struct config_key *key, const struct config *was,
-                                const struct config *is, char **refused) {
-    char *old_value = NULL, *new_value = NULL, *longer = NULL;
-    adele_status status;
-    TRY_GOTO(config_value_text(key, was, &old_value), done);
-    TRY_GOTO(config_value_text(key, is, &new_value), done);
+                                const struct config *is, struct buffer *refused) {
+    OWNED char *old_value = NULL, *new_value = NULL;
+    TRY(config_value_text(key, was, &old_value));
+    TRY(config_value_text(key, is, &new_value));
     if (strcmp(old_value, new_value) == 0 || is_same_place(key, was, is))
-        goto done;
+        return ADELE_OK;
     if (run_setting_may_change(key->path)) {
         log_line(LOG_INFO, "%s is now %s; the run had %s", key->path, shown(new_value),
                  shown(old_value));
-        goto done;
+        return ADELE_OK;
     }
-    longer = memory_printf("%s%s%s was %s, is now %s", *refused ? *refused : "",
-                           *refused ? "; " : "", key->path, shown(old_value), shown(new_value));
-    TRY_GOTO(CHECK_MEMORY(longer), done);
-    memory_free(*refused);
-    *refused = longer;
-done:
-    memory_free(old_value);
-    memory_free(new_value);
-    return status;
+    return buffer_printf(refused, "%s%s was %s, is now %s", refused->n_bytes > 0 ? "; " : "",
+                         key->path, shown(old_value), shown(new_value));
 }
 
 static adele_status compare(const char *run_folder, const struct config *was,
                             const struct config *is) {
-    char *refused = NULL;
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < CONFIG_N_KEYS && status == ADELE_OK; i++)
-        status = compare_key(&config_keys[i], was, is, &refused);
-    if (status == ADELE_OK && refused)
-        status = FAIL(ADELE_CONFIG,
-                      "Resume with the run's own settings, which are in its "
-                      "config.resolved.yaml, or train in another folder with --run.",
-                      "%s cannot be resumed with other settings, or its result would be a mixture: "
-                      "%s",
-                      run_folder, refused);
-    memory_free(refused);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer refused = {0};
+    for (int i = 0; i < CONFIG_N_KEYS; i++)
+        TRY(compare_key(&config_keys[i], was, is, &refused));
+    if (refused.n_bytes > 0)
+        return FAIL(ADELE_CONFIG,
+                    "Resume with the run's own settings, which are in its "
+                    "config.resolved.yaml, or train in another folder with --run.",
+                    "%s cannot be resumed with other settings, or its result would be a mixture: "
+                    "%s",
+                    run_folder, refused.data);
+    return ADELE_OK;
 }
 
 adele_status run_settings_compare(const char *run_folder, const struct config *config) {
-    struct config *was = NULL;
-    char *path = NULL;
+    OWNED_BY(config_destroy) struct config *was = NULL;
+    OWNED char *path = NULL;
     TRY(run_folder_path(run_folder, RUN_CONFIG, &path));
-    bool is_there = file_exists(path);
-    memory_free(path);
-    if (!is_there)
+    if (!file_exists(path))
         return ADELE_OK;
     adele_status status = run_folder_load_config(run_folder, NULL, &was);
     if (status == ADELE_CONFIG || status == ADELE_FORMAT) { // damaged, or of another version
@@ -108,7 +97,5 @@ adele_status run_settings_compare(const char *run_folder, const struct config *c
         return ADELE_OK;
     }
     TRY(status);
-    status = compare(run_folder, was, config);
-    config_destroy(was);
-    return status;
+    return compare(run_folder, was, config);
 }

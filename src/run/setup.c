@@ -27,12 +27,11 @@ static adele_status check_config(const struct config *config) {
 
 // Weights from a file: a checkpoint of adele, or tensors under their plain names.
 static adele_status load_weights(struct network *network, const char *path, bool is_strict) {
-    struct safetensors *file = NULL;
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
     TRY(safetensors_open(path, &file));
     bool is_checkpoint = safetensors_metadata(file, "adele.format") != NULL;
     const char *prefix = is_checkpoint ? checkpoint_model_prefix(file) : "";
     adele_status status = network_import(network, CONTENT_WEIGHTS, prefix, file, !is_strict);
-    safetensors_close(file);
     if (status == ADELE_FORMAT)
         return FAIL(status,
                     "tools/convert_weights.py --list shows names and shapes, --rename and --drop "
@@ -175,32 +174,24 @@ static adele_status all_parts_init(struct trainer *trainer) {
 }
 
 adele_status trainer_load(const struct trainer_options *options, struct trainer **out) {
-    struct trainer *trainer = NULL;
+    OWNED_BY(trainer_destroy) struct trainer *trainer = NULL;
     TRY(ALLOCATE(&trainer, 1));
     trainer->options = *options;
     trainer->config = options->config;
     trainer->folder_lock = -1;
-    adele_status status = load(trainer);
-    if (status != ADELE_OK) {
-        trainer_destroy(trainer);
-        return status;
-    }
+    TRY(load(trainer));
     *out = trainer;
+    trainer = NULL;
     return ADELE_OK;
 }
 
 adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {
-    struct trainer *trainer = NULL;
-    adele_status status = ranks_agree(options->ranks, trainer_load(options, &trainer));
-    if (status == ADELE_OK)
-        status = rank_check_data(trainer);
-    if (status == ADELE_OK)
-        status = all_parts_init(trainer);
-    if (status != ADELE_OK) {
-        trainer_destroy(trainer);
-        return status;
-    }
+    OWNED_BY(trainer_destroy) struct trainer *trainer = NULL;
+    TRY(ranks_agree(options->ranks, trainer_load(options, &trainer)));
+    TRY(rank_check_data(trainer));
+    TRY(all_parts_init(trainer));
     *out = trainer;
+    trainer = NULL;
     return ADELE_OK;
 }
 

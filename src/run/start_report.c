@@ -87,13 +87,12 @@ static void describe_steps(const struct trainer *trainer, struct adele_train_sta
 static adele_status count_corrected(const struct trainer *trainer,
                                     struct adele_train_start *start) {
     size_t n_epochs = (size_t)trainer->progress.epoch + 1;
-    double *pixels = NULL;
+    OWNED double *pixels = NULL;
     if (trainer->metrics == NULL) // a dry run
         return ADELE_OK;
     TRY(metric_values_read(trainer->metrics, "correction/changed_pixels", n_epochs, &pixels));
     for (size_t i = 0; i < n_epochs; i++)
         start->n_corrected_pixels += isfinite(pixels[i]) ? llround(pixels[i]) : 0;
-    memory_free(pixels);
     return ADELE_OK;
 }
 

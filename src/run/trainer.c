@@ -56,13 +56,11 @@ static adele_status save_best(struct trainer *trainer, int epoch) {
         return ADELE_OK;
     progress->best_miou = isfinite(miou) ? miou : -1.0;
     progress->best_epoch = epoch;
-    char *path = NULL;
+    OWNED char *path = NULL;
     if (!trainer_writes(trainer))
         return ADELE_OK;
     TRY(run_folder_path(trainer->options.run_folder, CHECKPOINT_BEST, &path));
-    adele_status status = checkpoint_save_model(trainer, path);
-    memory_free(path);
-    return status;
+    return checkpoint_save_model(trainer, path);
 }
 
 static adele_status evaluate_and_save_best(struct trainer *trainer, int epoch) {
@@ -88,32 +86,28 @@ static adele_status evaluate(struct trainer *trainer, int epoch) {
     return exchange_average(trainer);
 }
 
+static adele_status write_last(struct trainer *trainer) {
+    const char *run_folder = trainer->options.run_folder;
+    OWNED char *path = NULL, *previous = NULL;
+    TRY(run_folder_path(run_folder, CHECKPOINT_LAST, &path));
+    TRY(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous));
+    return checkpoint_save(trainer, path, previous);
+}
+
 // A state that is saved already is not saved again: it would take the place of the older
 // checkpoint, which a damaged one falls back to.
 static adele_status save_last(struct trainer *trainer) {
-    const char *run_folder = trainer->options.run_folder;
     struct correction_ensemble *ensemble = trainer->corrector.ensemble;
-    char *path = NULL, *previous = NULL;
-    adele_status status;
     if (trainer->is_saved)
         return ADELE_OK;
     if (ensemble)
         TRY(ensemble_collect(&ensemble->ensemble));
     TRY(divided_update_collect(&trainer->step.parts.divided));
-    if (!trainer_writes(trainer)) {
-        trainer->is_saved = true;
-        return ADELE_OK;
-    }
-    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_LAST, &path), done);
-    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous), done);
-    TRY_GOTO(checkpoint_save(trainer, path, previous), done);
-    trainer->is_saved = true;
-done:
+    adele_status status = trainer_writes(trainer) ? write_last(trainer) : ADELE_OK;
+    trainer->is_saved = status == ADELE_OK;
     divided_update_drop_collected(&trainer->step.parts.divided);
     if (ensemble)
         ensemble_drop_collected(&ensemble->ensemble);
-    memory_free(path);
-    memory_free(previous);
     return status;
 }
 
@@ -221,26 +215,18 @@ static adele_status train_epoch(struct trainer *trainer, int epoch, struct epoch
 static adele_status remove_temporaries(const char *run_folder) {
     static const char *const names[] = {"", "checkpoints", "labels"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *folder = NULL;
+        OWNED char *folder = NULL;
         TRY(run_folder_path(run_folder, names[i], &folder));
-        adele_status status = file_remove_temporaries(folder);
-        memory_free(folder);
-        TRY(status);
+        TRY(file_remove_temporaries(folder));
     }
     return ADELE_OK;
 }
 
-static adele_status make_checkpoint_folder(const char *run_folder) {
-    char *folder = NULL;
-    TRY(run_folder_path(run_folder, "checkpoints", &folder));
-    adele_status status = file_make_directory(folder);
-    memory_free(folder);
-    return status;
-}
-
 static adele_status write_first_files(struct trainer *trainer) {
     const char *run_folder = trainer->options.run_folder;
-    TRY(make_checkpoint_folder(run_folder));
+    OWNED char *checkpoints = NULL;
+    TRY(run_folder_path(run_folder, "checkpoints", &checkpoints));
+    TRY(file_make_directory(checkpoints));
     TRY(remove_temporaries(run_folder));
     TRY(label_history_trim(&trainer->data, run_folder, trainer->progress.epoch));
     TRY(run_origin_save_config(&trainer->origin, trainer->config, run_folder));
@@ -320,7 +306,7 @@ static void end_exchange(struct trainer *trainer, adele_status status) {
 }
 
 static adele_status run_trainer(struct trainer *trainer) {
-    struct epoch_result *result = NULL;
+    OWNED struct epoch_result *result = NULL;
     TRY(ALLOCATE(&result, 1));
     adele_status status = ranks_agree(trainer->options.ranks, start_run(trainer));
     if (status == ADELE_OK && trainer_writes(trainer))
@@ -330,7 +316,6 @@ static adele_status run_trainer(struct trainer *trainer) {
                                                       : train(trainer, result);
     if (status == ADELE_NUMERIC) // on all ranks at the same step: rank 0 reports it
         status = ranks_agree(trainer->options.ranks, status);
-    memory_free(result);
     if (status == ADELE_OK || status == ADELE_INTERRUPTED)
         end_exchange(trainer, status);
     return status;
@@ -356,22 +341,16 @@ static adele_status claim_folder(const struct trainer_options *options) {
 }
 
 adele_status trainer_run(const struct trainer_options *options, struct trainer_result *out) {
-    struct trainer *trainer = NULL;
+    OWNED_BY(trainer_destroy) struct trainer *trainer = NULL;
     TRY(claim_folder(options));
-    adele_status status = ranks_agree(options->ranks, trainer_create(options, &trainer));
-    if (status == ADELE_OK)
-        status = step_parts_connect(&trainer->step.parts);
-    if (status != ADELE_OK) {
-        trainer_destroy(trainer);
-        return status;
-    }
-    status = run_trainer(trainer);
+    TRY(ranks_agree(options->ranks, trainer_create(options, &trainer)));
+    TRY(step_parts_connect(&trainer->step.parts));
+    adele_status status = run_trainer(trainer);
     *out =
         (struct trainer_result){.n_epochs = trainer->progress.epoch,
                                 .val_miou = trainer->evaluator.scores[SPLIT_VAL].miou_foreground,
                                 .test_miou = trainer->evaluator.scores[SPLIT_TEST].miou_foreground,
                                 .best_miou = trainer->progress.best_miou,
                                 .best_epoch = trainer->progress.best_epoch};
-    trainer_destroy(trainer);
     return status;
 }

@@ -4,6 +4,7 @@
 #ifndef ADELE_RUN_TRAINER_STATE_H
 #define ADELE_RUN_TRAINER_STATE_H
 
+#include "base/memory.h"
 #include "correction/corrector.h"
 #include "loader/run_data.h"
 #include "run/evaluator.h"
@@ -47,6 +48,7 @@ static inline bool trainer_writes(const struct trainer *trainer) {
 ADELE_MUST_CHECK adele_status trainer_create(const struct trainer_options *options,
                                              struct trainer **out);
 void trainer_destroy(struct trainer *trainer); // NULL is legal
+OWNER(trainer_destroy, struct trainer)
 // The parts of trainer_create: device and data; plans of train.batch, of which buffers alone are
 // allocated; the network's memory.
 ADELE_MUST_CHECK adele_status trainer_load(const struct trainer_options *options,

@@ -40,19 +40,15 @@ static void warn(const struct config *config, const char *name, int first) {
 adele_status unpredicted_warn(const struct unpredicted_classes *classes) {
     const int64_t *predicted = classes->counts + 256, *labelled = classes->counts + 2 * 256;
     for (int c = 1; c < classes->n_categories; c++) {
-        double *iou = NULL;
+        OWNED double *iou = NULL;
         if (predicted[c] > 0 || labelled[c] == 0 || classes->epoch < EPOCHS_IN_A_ROW)
             continue;
-        char *name = memory_printf("train/pred_vs_noisy/iou/%s", classes->names[c]);
+        OWNED char *name = memory_printf("train/pred_vs_noisy/iou/%s", classes->names[c]);
         TRY(CHECK_MEMORY(name));
-        adele_status status =
-            metric_values_read(classes->metrics, name, (size_t)classes->epoch + 1, &iou);
-        int first = status == ADELE_OK ? find_first(iou, classes->epoch) : 0;
+        TRY(metric_values_read(classes->metrics, name, (size_t)classes->epoch + 1, &iou));
+        int first = find_first(iou, classes->epoch);
         if (first > 0)
             warn(classes->config, classes->names[c], first);
-        memory_free(iou);
-        memory_free(name);
-        TRY(status);
     }
     return ADELE_OK;
 }

@@ -9,17 +9,14 @@
 static adele_status divide_momenta(const struct divided_update *self) {
     const struct buckets *buckets = self->exchange.buckets;
     int rank = ranks_index(self->exchange.ranks), n = 0;
-    struct network_range *ranges = NULL;
+    OWNED struct network_range *ranges = NULL;
     TRY(ALLOCATE(&ranges, buckets->n));
     for (int b = 0; b + 1 < buckets->n; b++) {
         struct chunk own = bucket_chunk(&buckets->all[b], rank);
         if (own.n > 0)
             ranges[n++] = (struct network_range){own.first, own.n, buckets->all[b].at};
     }
-    adele_status status =
-        network_divide_momenta(self->network, n, ranges, buckets->all[buckets->n - 1].at);
-    memory_free(ranges);
-    return status;
+    return network_divide_momenta(self->network, n, ranges, buckets->all[buckets->n - 1].at);
 }
 
 adele_status divided_update_init(struct divided_update *out, const struct adele_device *device,

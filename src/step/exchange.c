@@ -43,19 +43,15 @@ static adele_status allocate_on_host(struct exchange *self) {
 
 adele_status exchange_create(const struct adele_device *device, struct ranks *ranks,
                              int64_t n_floats, struct exchange **out) {
-    struct exchange *self = NULL;
+    OWNED_BY(exchange_destroy) struct exchange *self = NULL;
     *out = NULL;
     TRY(ALLOCATE(&self, 1));
     *self = (struct exchange){
         .device = device, .ranks = ranks, .n_floats = n_floats, .n_ranks = ranks_count(ranks)};
     self->n_chunk = n_floats / self->n_ranks;
-    adele_status status =
-        device->iface->exchange_open ? allocate_scratch(self) : allocate_on_host(self);
-    if (status != ADELE_OK) {
-        exchange_destroy(self);
-        return status;
-    }
+    TRY(device->iface->exchange_open ? allocate_scratch(self) : allocate_on_host(self));
     *out = self;
+    self = NULL;
     return ADELE_OK;
 }
 
@@ -84,20 +80,20 @@ bool exchange_is_queued(const struct exchange *exchange) {
 
 // Why the lowest rank that has a reason cannot exchange directly; "" when none has.
 static adele_status share_reason(struct ranks *ranks, adele_status mine, char out[REASON_BYTES]) {
-    char own[REASON_BYTES] = "", *all = NULL;
+    char own[REASON_BYTES] = "";
+    OWNED char *all = NULL;
     if (mine != ADELE_OK)
         (void)snprintf(own, sizeof own, "%.500s", adele_error_message());
     TRY(ALLOCATE(&all, (size_t)ranks_count(ranks) * REASON_BYTES));
-    adele_status status = ranks_gather(ranks, own, sizeof own, all);
+    out[0] = '\0';
+    TRY(ranks_gather(ranks, own, sizeof own, all));
     int rank = 0;
     while (rank + 1 < ranks_count(ranks) && all[(size_t)rank * REASON_BYTES] == '\0')
         rank++;
     const char *first = all + (size_t)rank * REASON_BYTES;
-    out[0] = '\0';
-    if (status == ADELE_OK && first[0] != '\0')
+    if (first[0] != '\0')
         (void)snprintf(out, REASON_BYTES, "rank %d: %.480s", rank, first);
-    memory_free(all);
-    return status;
+    return ADELE_OK;
 }
 
 // The most neighbouring ranks, a power of two, of which every group is on one host.

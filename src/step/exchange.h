@@ -9,6 +9,7 @@
 #ifndef ADELE_STEP_EXCHANGE_H
 #define ADELE_STEP_EXCHANGE_H
 
+#include "base/memory.h"
 #include "device/device.h"
 #include "ranks/ranks.h"
 
@@ -20,6 +21,7 @@ ADELE_MUST_CHECK adele_status exchange_create(const struct adele_device *device,
                                               struct ranks *ranks, int64_t n_floats,
                                               struct exchange **out);
 void exchange_destroy(struct exchange *exchange); // NULL is legal
+OWNER(exchange_destroy, struct exchange)
 
 // Before the first sum, collective: the devices exchange directly where every rank's can (GPUs
 // through NCCL), else through the host's memory and MPI. Logs which.

@@ -35,7 +35,7 @@ adele_status nonfinite_describe(struct training_step *step, const struct nonfini
     const struct epoch_plan *plan = &step->epochs;
     int i_step = epoch->first_step + ((int)first[ADELE_HEALTH_FIRST_UPDATE] - 1) * plan->accumulate;
     const struct update_steps steps = epoch_plan_update(plan, epoch->epoch, i_step);
-    char *source = NULL;
+    OWNED char *source = NULL;
     for (int i = steps.first; i < steps.end && !source; i++) {
         i_step = i;
         TRY(nonfinite_source_find(step, epoch->epoch, i, i_next, &source));
@@ -50,6 +50,5 @@ adele_status nonfinite_describe(struct training_step *step, const struct nonfini
     TRY(CHECK_MEMORY(source));
     (void)snprintf(out, out_bytes, "epoch %d, step %d of %d: %s", epoch->epoch, i_step + 1,
                    epoch->n_steps, source);
-    memory_free(source);
     return ADELE_OK;
 }

@@ -129,35 +129,32 @@ static adele_status check_part(struct training_step *step, const struct step_par
 
 static adele_status find(struct training_step *step, int epoch, int i_step, int i_next,
                          char **out_what) {
+    OWNED struct totals *totals = memory_aligned(sizeof *totals + sums_bytes(step));
+    OWNED char *what = NULL;
+    TRY(CHECK_MEMORY(totals));
+    TRY(keep(step, totals));
     // Images that stay in host memory are fetched again, and then those of the step that follows.
     TRY(training_step_fetch(step, epoch, i_step));
     TRY(resident_swap(run_data_training_set(step->data)));
-    for (int i = 0; i < step->parts.n_own && !*out_what; i++) {
+    for (int i = 0; i < step->parts.n_own && !what; i++) {
         const struct step_part part = training_step_part(step, i_step, step->parts.i_first + i);
-        TRY(check_part(step, &part, epoch, out_what));
+        TRY(check_part(step, &part, epoch, &what));
     }
-    TRY(agreement_first_text(step->data->ranks, out_what));
-    return training_step_fetch(step, epoch, i_next);
+    TRY(agreement_first_text(step->data->ranks, &what));
+    TRY(training_step_fetch(step, epoch, i_next));
+    TRY(restore(step, totals));
+    *out_what = what;
+    what = NULL;
+    return ADELE_OK;
 }
 
 adele_status nonfinite_source_find(struct training_step *step, int epoch, int i_step, int i_next,
                                    char **out_what) {
-    struct totals *totals = memory_aligned(sizeof *totals + sums_bytes(step));
     *out_what = NULL;
-    TRY(CHECK_MEMORY(totals));
     // What is repeated here leaves no predictions: later weights may do it.
     const struct prediction *prediction = step->prediction;
     step->prediction = NULL;
-    adele_status status = keep(step, totals);
-    if (status == ADELE_OK)
-        status = find(step, epoch, i_step, i_next, out_what);
-    if (status == ADELE_OK)
-        status = restore(step, totals);
+    adele_status status = find(step, epoch, i_step, i_next, out_what);
     step->prediction = prediction;
-    if (status != ADELE_OK) {
-        memory_free(*out_what);
-        *out_what = NULL;
-    }
-    memory_free(totals);
     return status;
 }

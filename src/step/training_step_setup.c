@@ -200,7 +200,7 @@ static adele_status update_create(const struct training_step *step,
 static adele_status optimizer_init(struct training_step *step) {
     const struct graph *graph = network_graph(step->network);
     float decay = (float)step->data->config->train.weight_decay;
-    struct adele_sgd_segment *segments = NULL;
+    OWNED struct adele_sgd_segment *segments = NULL;
     TRY(ALLOCATE(&segments, graph->n_parameters));
     struct adele_sgd_desc desc = {.segments = segments};
     for (int i = 0; i < graph->n_parameters; i++) {
@@ -214,15 +214,11 @@ static adele_status optimizer_init(struct training_step *step) {
                                        .decay = parameter->has_decay ? decay : 0.0f};
     }
     struct divided_update *divided = &step->parts.divided;
-    adele_status status = ADELE_OK;
     if (step->parts.is_divided) {
-        status = divided_update_choose(divided, desc.n_segments, segments);
+        TRY(divided_update_choose(divided, desc.n_segments, segments));
         desc = (struct adele_sgd_desc){divided->n_segments, divided->segments};
     }
-    if (status == ADELE_OK)
-        status = update_create(step, &desc, &step->update);
-    memory_free(segments);
-    TRY(status);
+    TRY(update_create(step, &desc, &step->update));
     // METHOD section 4: the scale weights learn at the base rate, without decay.
     struct adele_sgd_segment scales = {.count = step->n_scales, .lr_scale = 1.0f};
     struct adele_sgd_desc desc_scales = {.n_segments = 1, .segments = &scales};

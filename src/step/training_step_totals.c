@@ -19,80 +19,61 @@ adele_status training_step_read_counts(const struct training_step *step, int n_t
     return ranks_sum(step->data->ranks, out, n);
 }
 
-// The rows of this rank's parts, into new memory.
+// The rows of this rank's parts, into new memory, which is the caller's also after an error.
 static adele_status read_own_rows(const struct training_step *step, double **out) {
     const struct adele_device *device = step->data->device;
     const struct step_parts *parts = &step->parts;
     size_t first = (size_t)parts->i_first * ADELE_SUM_COUNT;
     TRY(ALLOCATE(out, (size_t)parts->n_own * ADELE_SUM_COUNT));
-    adele_status status = device->iface->synchronize(device);
-    if (status == ADELE_OK)
-        status = device->iface->download(device, *out, step->sums + first,
-                                         (size_t)parts->n_own * ROW_BYTES);
-    if (status != ADELE_OK) {
-        memory_free(*out);
-        *out = NULL;
-    }
-    return status;
+    TRY(device->iface->synchronize(device));
+    return device->iface->download(device, *out, step->sums + first,
+                                   (size_t)parts->n_own * ROW_BYTES);
 }
 
 adele_status training_step_read_own_sums(const struct training_step *step,
                                          double out[ADELE_SUM_COUNT]) {
-    double *own = NULL;
+    OWNED double *own = NULL;
     TRY(read_own_rows(step, &own));
     part_tree_sum_rows(own, step->parts.n_own, ADELE_SUM_COUNT);
     memcpy(out, own, ROW_BYTES);
-    memory_free(own);
     return ADELE_OK;
 }
 
 // The rows of all parts, from the ranks that have them; `rows`: (parts, ADELE_SUM_COUNT).
 static adele_status read_rows(const struct training_step *step, double *rows) {
-    double *own = NULL;
+    OWNED double *own = NULL;
     TRY(read_own_rows(step, &own));
-    adele_status status =
-        ranks_gather(step->data->ranks, own, (size_t)step->parts.n_own * ROW_BYTES, rows);
-    memory_free(own);
-    return status;
+    return ranks_gather(step->data->ranks, own, (size_t)step->parts.n_own * ROW_BYTES, rows);
 }
 
 adele_status training_step_read_totals(const struct training_step *step, struct step_totals *out) {
     int n_parts = step->parts.n;
-    double *rows = NULL;
+    OWNED double *rows = NULL;
     TRY(training_step_read_counts(step, ADELE_COUNT_TABLES, &out->counts[0][0][0]));
     TRY(ALLOCATE(&rows, (size_t)n_parts * ADELE_SUM_COUNT));
-    adele_status status = read_rows(step, rows);
-    if (status == ADELE_OK) {
-        part_tree_sum_rows(rows, n_parts, ADELE_SUM_COUNT);
-        memcpy(out->sums, rows, sizeof out->sums);
-    }
-    memory_free(rows);
-    return status;
+    TRY(read_rows(step, rows));
+    part_tree_sum_rows(rows, n_parts, ADELE_SUM_COUNT);
+    memcpy(out->sums, rows, sizeof out->sums);
+    return ADELE_OK;
 }
 
 // ---- a checkpoint within an epoch ---------------------------------------------------------------
 
 adele_status training_step_gather(struct training_step *step) {
     const struct adele_device *device = step->data->device;
-    struct step_totals *totals = NULL;
-    double *rows = NULL;
+    OWNED struct step_totals *totals = NULL;
+    OWNED double *rows = NULL;
     size_t n = (size_t)step->parts.n * ADELE_SUM_COUNT;
-    adele_status status;
     if (ranks_count(step->data->ranks) == 1)
         return ADELE_OK;
-    TRY_GOTO(ALLOCATE(&totals, 1), done);
-    TRY_GOTO(ALLOCATE(&rows, n), done);
-    TRY_GOTO(training_step_read_counts(step, ADELE_COUNT_TABLES, &totals->counts[0][0][0]), done);
-    TRY_GOTO(read_rows(step, rows), done);
+    TRY(ALLOCATE(&totals, 1));
+    TRY(ALLOCATE(&rows, n));
+    TRY(training_step_read_counts(step, ADELE_COUNT_TABLES, &totals->counts[0][0][0]));
+    TRY(read_rows(step, rows));
     if (ranks_index(step->data->ranks) > 0)
-        goto done;
-    TRY_GOTO(device->iface->upload(device, step->counts, totals->counts, sizeof totals->counts),
-             done);
-    TRY_GOTO(device->iface->upload(device, step->sums, rows, n * sizeof *rows), done);
-done:
-    memory_free(rows);
-    memory_free(totals);
-    return status;
+        return ADELE_OK;
+    TRY(device->iface->upload(device, step->counts, totals->counts, sizeof totals->counts));
+    return device->iface->upload(device, step->sums, rows, n * sizeof *rows);
 }
 
 adele_status training_step_scatter(struct training_step *step) {
