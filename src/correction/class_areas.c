@@ -103,15 +103,12 @@ static adele_status measure(struct measuring *self, int epoch, float *out) {
 adele_status class_areas_apply(struct ensemble *ensemble, int epoch) {
     const struct config *config = ensemble->data->config;
     const struct adele_device *device = ensemble->data->device;
-    struct measuring measuring;
+    CLEANUP(measuring_deinit) struct measuring measuring = {0};
     float factors[256];
     if (!config->correction.calibrate || config->correction.decision != ADELE_AREA_THRESHOLDS)
         return ADELE_OK;
-    adele_status status = measuring_init(&measuring, ensemble);
-    if (status == ADELE_OK)
-        status = measure(&measuring, epoch, factors);
-    measuring_deinit(&measuring);
-    TRY(status);
+    TRY(measuring_init(&measuring, ensemble));
+    TRY(measure(&measuring, epoch, factors));
     ensemble->is_calibrated = true;
     return device->iface->upload(device, ensemble->area_factors, factors,
                                  (size_t)ensemble->logits.c * sizeof *factors);

@@ -98,24 +98,20 @@ adele_status corrector_run(struct corrector *corrector, int epoch, int64_t *out_
     if (!corrector->data->config->correction.enabled)
         return ADELE_OK;
     struct schedule_config schedule = corrector_schedule(corrector);
-    struct schedule_decision *decision = NULL;
+    OWNED struct schedule_decision *decision = NULL;
     TRY(ALLOCATE(&decision, 1));
-    adele_status status;
     bool is_last = false;
-    TRY_GOTO(schedule_decide(&schedule, epoch, curves->n_values, (const double *const *)curves->iou,
-                             &corrector->schedule, decision),
-             done);
+    TRY(schedule_decide(&schedule, epoch, curves->n_values, (const double *const *)curves->iou,
+                        &corrector->schedule, decision));
     if (corrector->ensemble)
-        TRY_GOTO(correction_ensemble_decide(corrector, epoch, decision, &is_last), done);
+        TRY(correction_ensemble_decide(corrector, epoch, decision, &is_last));
     else
-        TRY_GOTO(veto_apply(&corrector->adele->veto, corrector, epoch, decision), done);
+        TRY(veto_apply(&corrector->adele->veto, corrector, epoch, decision));
     memcpy(corrector->onsets, decision->onset, sizeof corrector->onsets);
     memcpy(corrector->corrected + (size_t)epoch * 256, decision->correct, 256);
     if (decision->any)
-        status = correct(corrector, epoch, decision, out_changed);
-    if (status == ADELE_OK && is_last) // the decision lies in its memory until here
-        status = ensemble_close(&corrector->ensemble->ensemble);
-done:
-    memory_free(decision);
-    return status;
+        TRY(correct(corrector, epoch, decision, out_changed));
+    if (is_last) // the decision lies in its memory until here
+        TRY(ensemble_close(&corrector->ensemble->ensemble));
+    return ADELE_OK;
 }

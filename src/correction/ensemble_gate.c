@@ -35,13 +35,17 @@ struct counting {
     struct gate_counts total[256];
 };
 
-static void counting_deinit(struct counting *counting) {
+static void counting_destroy(struct counting *counting) {
+    if (!counting)
+        return;
     memory_free(counting->labels);
     memory_free(counting->plain);
     memory_free(counting->decided);
     memory_free(counting->probabilities);
     memory_free(counting->areas);
+    memory_free(counting);
 }
+OWNER(counting_destroy, struct counting)
 
 static adele_status counting_init(struct counting *out, const struct ensemble_gate *gate) {
     const struct ensemble *ensemble = gate->ensemble;
@@ -211,16 +215,12 @@ static void decide(struct ensemble_gate *gate, const struct counting *counting, 
 
 adele_status ensemble_gate_apply(struct ensemble_gate *gate, int epoch,
                                  struct schedule_decision *decision) {
-    struct counting *counting = NULL;
+    OWNED_BY(counting_destroy) struct counting *counting = NULL;
     if (!gate->ensemble || !decision->any)
         return ADELE_OK;
     TRY(ALLOCATE(&counting, 1));
-    adele_status status = counting_init(counting, gate);
-    if (status == ADELE_OK)
-        status = count(counting, epoch);
-    if (status == ADELE_OK)
-        decide(gate, counting, epoch, decision);
-    counting_deinit(counting);
-    memory_free(counting);
-    return status;
+    TRY(counting_init(counting, gate));
+    TRY(count(counting, epoch));
+    decide(gate, counting, epoch, decision);
+    return ADELE_OK;
 }

@@ -179,37 +179,31 @@ static adele_status collect_round(struct ensemble *ensemble, int i, int n_round,
                                   void *mine) {
     struct ranks *ranks = ensemble->data->ranks;
     int n = images_of_round(&ensemble->share, i, n_round);
-    void *all = NULL;
+    OWNED void *all = NULL;
     TRY(move_maps(ensemble, ensemble->share.first + i, n, mine, false));
     TRY(ranks_gather_sized(ranks, mine, (size_t)n * map_bytes(ensemble), &all, starts));
-    adele_status status = ADELE_OK;
-    for (int r = 0; r < ranks_count(ranks) && status == ADELE_OK; r++)
-        status = take_over(ensemble, r, i, n_round, (const char *)all + starts[r],
-                           starts[r + 1] - starts[r]);
-    memory_free(all);
-    return status;
+    for (int r = 0; r < ranks_count(ranks); r++)
+        TRY(take_over(ensemble, r, i, n_round, (const char *)all + starts[r],
+                      starts[r + 1] - starts[r]));
+    return ADELE_OK;
 }
 
 static adele_status collect_from_ranks(struct ensemble *ensemble) {
     struct ranks *ranks = ensemble->data->ranks;
     int n_images = ensemble->data->resident[SPLIT_TRAIN].set.n_images, largest = 0;
     int n_round = (int)(ROUND_BYTES / (size_t)ranks_count(ranks) / map_bytes(ensemble));
-    size_t *starts = NULL;
-    adele_status status = ADELE_OK;
+    OWNED size_t *starts = NULL;
     n_round = n_round < 1 ? 1 : n_round < n_images ? n_round : n_images;
-    void *mine = memory_aligned((size_t)n_round * map_bytes(ensemble));
-    TRY_GOTO(CHECK_MEMORY(mine), done);
-    TRY_GOTO(ALLOCATE(&starts, ranks_count(ranks) + 1), done);
+    OWNED void *mine = memory_aligned((size_t)n_round * map_bytes(ensemble));
+    TRY(CHECK_MEMORY(mine));
+    TRY(ALLOCATE(&starts, ranks_count(ranks) + 1));
     for (int r = 0; r < ranks_count(ranks); r++) {
         struct image_share share = image_share_of(n_images, ensemble->batch, r, ranks_count(ranks));
         largest = share.end - share.first > largest ? share.end - share.first : largest;
     }
     for (int i = 0; i < largest; i += n_round)
-        TRY_GOTO(collect_round(ensemble, i, n_round, starts, mine), done);
-done:
-    memory_free(starts);
-    memory_free(mine);
-    return status;
+        TRY(collect_round(ensemble, i, n_round, starts, mine));
+    return ADELE_OK;
 }
 
 adele_status ensemble_collect(struct ensemble *ensemble) {

@@ -73,28 +73,26 @@ static adele_status take_over(struct label_exchange *exchange, int rank, const v
 
 static adele_status exchange_round(struct label_exchange *exchange) {
     struct ranks *ranks = exchange->data->ranks;
-    void *all = NULL;
+    OWNED void *all = NULL;
     TRY(find_changes(exchange));
     TRY(ranks_gather_sized(ranks, exchange->mine.runs,
                            exchange->mine.n * sizeof *exchange->mine.runs, &all, exchange->starts));
-    adele_status status = ADELE_OK;
-    for (int r = 0; r < ranks_count(ranks) && status == ADELE_OK; r++)
+    for (int r = 0; r < ranks_count(ranks); r++)
         if (r != ranks_index(ranks))
-            status = take_over(exchange, r, (const char *)all + exchange->starts[r],
-                               exchange->starts[r + 1] - exchange->starts[r]);
-    memory_free(all);
-    return status;
+            TRY(take_over(exchange, r, (const char *)all + exchange->starts[r],
+                          exchange->starts[r + 1] - exchange->starts[r]));
+    return ADELE_OK;
 }
 
 // Rounds of the rank with the most images, the same number on every rank.
 static adele_status count_rounds(const struct label_exchange *exchange, int *out) {
-    int *n_of_rank = NULL, most = 0;
+    OWNED int *n_of_rank = NULL;
+    int most = 0;
     TRY(ALLOCATE(&n_of_rank, ranks_count(exchange->data->ranks)));
     for (int i = 0; i < exchange->data->resident[SPLIT_TRAIN].set.n_images; i++) {
         int n = ++n_of_rank[exchange->owners[i]];
         most = n > most ? n : most;
     }
-    memory_free(n_of_rank);
     *out = (most + exchange->per_round - 1) / exchange->per_round;
     return ADELE_OK;
 }

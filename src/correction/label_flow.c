@@ -18,18 +18,13 @@ struct map_pair {
 static void pair_deinit(struct map_pair *pair) {
     memory_free(pair->before);
     memory_free(pair->after);
-    *pair = (struct map_pair){0};
 }
 
 static adele_status pair_init(const struct run_data *data, struct map_pair *out) {
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     *out = (struct map_pair){.bytes = (size_t)set->h * (size_t)set->w};
-    adele_status status = ALLOCATE(&out->before, out->bytes);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&out->after, out->bytes);
-    if (status != ADELE_OK)
-        pair_deinit(out);
-    return status;
+    TRY(ALLOCATE(&out->before, out->bytes));
+    return ALLOCATE(&out->after, out->bytes);
 }
 
 static adele_status pair_download(const struct run_data *data, const uint8_t *before, int i,
@@ -43,16 +38,14 @@ static adele_status pair_download(const struct run_data *data, const uint8_t *be
 
 static adele_status count_pairs(const struct run_data *data, const uint8_t *before,
                                 int64_t *counts) {
-    struct map_pair pair;
+    CLEANUP(pair_deinit) struct map_pair pair = {0};
     TRY(pair_init(data, &pair));
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < data->resident[SPLIT_TRAIN].set.n_images && status == ADELE_OK; i++) {
-        status = pair_download(data, before, i, &pair);
-        for (size_t k = 0; status == ADELE_OK && k < pair.bytes; k++)
+    for (int i = 0; i < data->resident[SPLIT_TRAIN].set.n_images; i++) {
+        TRY(pair_download(data, before, i, &pair));
+        for (size_t k = 0; k < pair.bytes; k++)
             counts[(size_t)pair.before[k] * 256 + pair.after[k]]++;
     }
-    pair_deinit(&pair);
-    return status;
+    return ADELE_OK;
 }
 
 static bool add_flow(cJSON *json, const int64_t *counts) {
@@ -90,29 +83,24 @@ static adele_status write_flow(const struct run_data *data, const int64_t *count
 
 adele_status label_flow_save(const struct run_data *data, const uint8_t *before,
                              const char *run_folder, int epoch) {
-    int64_t *counts = NULL;
+    OWNED int64_t *counts = NULL;
     TRY(ALLOCATE(&counts, PAIRS));
-    adele_status status = count_pairs(data, before, counts);
-    if (status == ADELE_OK)
-        status = write_flow(data, counts, run_folder, epoch);
-    memory_free(counts);
-    return status;
+    TRY(count_pairs(data, before, counts));
+    return write_flow(data, counts, run_folder, epoch);
 }
 
 adele_status label_flow_count_changed(const struct run_data *data, int64_t **out) {
     const struct resident *train = &data->resident[SPLIT_TRAIN];
-    struct map_pair pair;
-    TRY(ALLOCATE(out, train->set.n_images));
-    adele_status status = pair_init(data, &pair);
-    for (int i = 0; i < train->set.n_images && status == ADELE_OK; i++) {
-        status = pair_download(data, train->noisy, i, &pair);
-        for (size_t k = 0; status == ADELE_OK && k < pair.bytes; k++)
-            (*out)[i] += pair.before[k] != pair.after[k];
+    CLEANUP(pair_deinit) struct map_pair pair = {0};
+    OWNED int64_t *counts = NULL;
+    TRY(ALLOCATE(&counts, train->set.n_images));
+    TRY(pair_init(data, &pair));
+    for (int i = 0; i < train->set.n_images; i++) {
+        TRY(pair_download(data, train->noisy, i, &pair));
+        for (size_t k = 0; k < pair.bytes; k++)
+            counts[i] += pair.before[k] != pair.after[k];
     }
-    pair_deinit(&pair);
-    if (status != ADELE_OK) {
-        memory_free(*out);
-        *out = NULL;
-    }
-    return status;
+    *out = counts;
+    counts = NULL;
+    return ADELE_OK;
 }

@@ -24,54 +24,40 @@ static adele_status write_generation(const struct run_data *data, const char *ru
                                      struct generation *generation) {
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     const int64_t shape[3] = {set->n_images, set->h, set->w};
-    uint8_t *labels = NULL;
-    char *path = generation_path(run_folder, generation->epoch);
-    adele_status status = CHECK_MEMORY(path);
-    if (status == ADELE_OK)
-        status = download_labels(data, &labels);
-    if (status == ADELE_OK)
-        status = generation_write(path, shape, labels, generation);
-    memory_free(labels);
-    memory_free(path);
-    return status;
+    OWNED uint8_t *labels = NULL;
+    OWNED char *path = generation_path(run_folder, generation->epoch);
+    TRY(CHECK_MEMORY(path));
+    TRY(download_labels(data, &labels));
+    return generation_write(path, shape, labels, generation);
 }
 
 adele_status label_history_add(const struct run_data *data, const char *run_folder, int epoch,
                                int64_t n_changed) {
     struct generation generation = {.epoch = epoch, .n_changed = n_changed};
-    struct generation_list list = {0};
-    char *folder = NULL;
-    adele_status status;
-    TRY_GOTO(run_folder_path(run_folder, "labels", &folder), done);
-    TRY_GOTO(file_make_directory(folder), done);
-    TRY_GOTO(write_generation(data, run_folder, &generation), done);
-    TRY_GOTO(manifest_read(run_folder, &list), done);
-    TRY_GOTO(generation_list_add(&list, &generation), done);
-    TRY_GOTO(manifest_write(run_folder, &list), done);
-done:
-    generation_list_deinit(&list);
-    memory_free(folder);
-    return status;
+    CLEANUP(generation_list_deinit) struct generation_list list = {0};
+    OWNED char *folder = NULL;
+    TRY(run_folder_path(run_folder, "labels", &folder));
+    TRY(file_make_directory(folder));
+    TRY(write_generation(data, run_folder, &generation));
+    TRY(manifest_read(run_folder, &list));
+    TRY(generation_list_add(&list, &generation));
+    return manifest_write(run_folder, &list);
 }
 
 // ---- resuming -----------------------------------------------------------------------------------
 
 static adele_status remove_later(const char *folder, int epoch) {
-    struct file_list list = {0};
+    CLEANUP(file_list_deinit) struct file_list list = {0};
     TRY(file_list_directory(folder, &list));
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < list.n && status == ADELE_OK; i++) {
+    for (int i = 0; i < list.n; i++) {
         int file_epoch = 0;
         if (sscanf(list.names[i], "epoch_%d.safetensors", &file_epoch) != 1 || file_epoch <= epoch)
             continue;
-        char *path = file_join(folder, list.names[i]);
-        status = CHECK_MEMORY(path);
-        if (status == ADELE_OK)
-            status = file_remove_tree(path);
-        memory_free(path);
+        OWNED char *path = file_join(folder, list.names[i]);
+        TRY(CHECK_MEMORY(path));
+        TRY(file_remove_tree(path));
     }
-    file_list_deinit(&list);
-    return status;
+    return ADELE_OK;
 }
 
 // The labels of the checkpoint are those of its newest generation, so that one can be written
@@ -121,31 +107,29 @@ static adele_status verify_all(const struct run_data *data, const char *run_fold
                                bool *manifest_agrees) {
     for (int e = 1; e <= epoch; e++) {
         const struct generation *entry = generation_list_find(listed, e);
-        char *path = generation_path(run_folder, e);
-        adele_status status = CHECK_MEMORY(path);
-        if (status == ADELE_OK && (entry || file_exists(path)))
-            status = verify(data, run_folder, e, entry, path, kept, manifest_agrees);
-        memory_free(path);
-        TRY(status);
+        OWNED char *path = generation_path(run_folder, e);
+        TRY(CHECK_MEMORY(path));
+        if (entry || file_exists(path))
+            TRY(verify(data, run_folder, e, entry, path, kept, manifest_agrees));
     }
     return ADELE_OK;
 }
 
 adele_status label_history_trim(const struct run_data *data, const char *run_folder, int epoch) {
-    struct generation_list listed = {0}, kept = {0};
-    char *folder = NULL, why[1024] = "";
+    CLEANUP(generation_list_deinit) struct generation_list listed = {0}, kept = {0};
+    OWNED char *folder = NULL;
+    char why[1024] = "";
     bool manifest_agrees = true;
-    adele_status status;
-    TRY_GOTO(run_folder_path(run_folder, "labels", &folder), done);
+    TRY(run_folder_path(run_folder, "labels", &folder));
     if (!file_is_directory(folder))
-        goto done;
-    TRY_GOTO(remove_later(folder, epoch), done);
-    status = manifest_read(run_folder, &listed);
+        return ADELE_OK;
+    TRY(remove_later(folder, epoch));
+    adele_status status = manifest_read(run_folder, &listed);
     if (status == ADELE_FORMAT)
         (void)snprintf(why, sizeof why, "%s", adele_error_message());
     else if (status != ADELE_OK)
-        goto done;
-    TRY_GOTO(verify_all(data, run_folder, epoch, &listed, &kept, &manifest_agrees), done);
+        return status;
+    TRY(verify_all(data, run_folder, epoch, &listed, &kept, &manifest_agrees));
     if (why[0] == '\0' && !manifest_agrees)
         (void)snprintf(why, sizeof why,
                        "%s/manifest.json is damaged: it does not say what the "
@@ -153,10 +137,5 @@ adele_status label_history_trim(const struct run_data *data, const char *run_fol
                        folder);
     if (why[0] != '\0')
         log_line(LOG_WARNING, "%s; written again from the label files", why);
-    TRY_GOTO(manifest_write(run_folder, &kept), done);
-done:
-    generation_list_deinit(&listed);
-    generation_list_deinit(&kept);
-    memory_free(folder);
-    return status;
+    return manifest_write(run_folder, &kept);
 }

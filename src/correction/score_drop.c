@@ -52,17 +52,12 @@ static adele_status find_fallen(const struct corrector *corrector, const struct 
                                 int before, int after, struct fallen *out) {
     for (int c = 1; c < corrector->data->n_categories; c++) {
         const char *class = corrector->data->dataset->category_names[c];
-        double *iou = NULL;
-        char *name = memory_printf("val/pred_vs_true/iou/%s", class);
-        adele_status status = CHECK_MEMORY(name);
-        if (status == ADELE_OK)
-            status =
-                metric_values_read(metrics, name, (size_t)corrector->epochs->n_epochs + 1, &iou);
-        if (status == ADELE_OK && iou[before] - iou[after] > DROP)
+        OWNED double *iou = NULL;
+        OWNED char *name = memory_printf("val/pred_vs_true/iou/%s", class);
+        TRY(CHECK_MEMORY(name));
+        TRY(metric_values_read(metrics, name, (size_t)corrector->epochs->n_epochs + 1, &iou));
+        if (iou[before] - iou[after] > DROP)
             add_class(out, class, corrector_has_corrected_until(corrector, after, c));
-        memory_free(iou);
-        memory_free(name);
-        TRY(status);
     }
     return ADELE_OK;
 }
@@ -148,16 +143,16 @@ static void warn_at_once(const struct corrector *corrector, const double *scores
 // that stays.
 adele_status score_drop_warn(const struct corrector *corrector, const struct metrics *metrics,
                              int epoch) {
-    double *scores = NULL;
+    OWNED double *scores = NULL;
     bool has_warned = false;
     size_t n = (size_t)corrector->epochs->n_epochs + 1;
-    adele_status status =
-        metric_values_read(metrics, "val/pred_vs_true/miou_foreground", n, &scores);
-    for (int k = 1; status == ADELE_OK && isfinite(scores[epoch]) && k < epoch; k++)
+    TRY(metric_values_read(metrics, "val/pred_vs_true/miou_foreground", n, &scores));
+    if (!isfinite(scores[epoch]))
+        return ADELE_OK;
+    for (int k = 1; k < epoch; k++)
         if (was_corrected(corrector, k) && !was_corrected(corrector, k - 1))
-            status = compare_scores(corrector, metrics, scores, k, epoch, &has_warned);
-    if (status == ADELE_OK && isfinite(scores[epoch]) && !has_warned)
+            TRY(compare_scores(corrector, metrics, scores, k, epoch, &has_warned));
+    if (!has_warned)
         warn_at_once(corrector, scores, epoch);
-    memory_free(scores);
-    return status;
+    return ADELE_OK;
 }

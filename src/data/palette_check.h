@@ -5,6 +5,7 @@
 #ifndef ADELE_DATA_PALETTE_CHECK_H
 #define ADELE_DATA_PALETTE_CHECK_H
 
+#include "base/memory.h"
 #include "data/case_labels.h"
 #include "data/dataset.h"
 
@@ -20,6 +21,7 @@ ADELE_MUST_CHECK adele_status palette_use_of(const struct case_labels *labels,
 struct palette_check; // the colours of all label maps of a data set so far
 ADELE_MUST_CHECK adele_status palette_check_create(struct palette_check **out);
 void palette_check_destroy(struct palette_check *check); // NULL is legal
+OWNER(palette_check_destroy, struct palette_check)
 // The first label map that uses an index, borrowed, and its colour there; NULL: none.
 const char *palette_check_get(const struct palette_check *check, int index, uint8_t rgb[3]);
 // ADELE_DATA when the index has another colour already. `path` is borrowed.

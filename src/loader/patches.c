@@ -149,12 +149,9 @@ static void cuttings_deinit(struct cuttings *cuttings) {
 }
 
 adele_status patches_init(struct run_data *data, const struct resident_options *options) {
-    struct cuttings cuttings;
-    adele_status status = cuttings_init(data, &cuttings);
-    if (status == ADELE_OK)
-        status = resident_init(&data->patches, data->device, &cuttings.out, options);
-    cuttings_deinit(&cuttings);
-    return status;
+    CLEANUP(cuttings_deinit) struct cuttings cuttings = {0};
+    TRY(cuttings_init(data, &cuttings));
+    return resident_init(&data->patches, data->device, &cuttings.out, options);
 }
 
 static adele_status store(struct run_data *data, const struct cuttings *cuttings) {
@@ -175,20 +172,15 @@ static adele_status store(struct run_data *data, const struct cuttings *cuttings
 adele_status patches_cut(struct run_data *data, int epoch) {
     const struct adele_device *device = data->device;
     const struct resident *train = &data->resident[SPLIT_TRAIN];
-    struct cuttings cuttings;
+    CLEANUP(cuttings_deinit) struct cuttings cuttings = {0};
     if (data->patches.set.n_images == 0)
         return ADELE_OK;
     TRY(device->iface->synchronize(device)); // a copy of patches on the host may be under way
-    adele_status status = cuttings_init(data, &cuttings);
-    if (status == ADELE_OK)
-        status = device->iface->download(device, cuttings.current, train->labels,
-                                         resident_map_bytes(train));
-    if (status == ADELE_OK) {
+    TRY(cuttings_init(data, &cuttings));
+    TRY(device->iface->download(device, cuttings.current, train->labels,
+                                resident_map_bytes(train)));
 #pragma omp parallel for schedule(dynamic)
-        for (int i = 0; i < train->set.n_images; i++)
-            cut_image(data, &cuttings, i, epoch);
-        status = store(data, &cuttings);
-    }
-    cuttings_deinit(&cuttings);
-    return status;
+    for (int i = 0; i < train->set.n_images; i++)
+        cut_image(data, &cuttings, i, epoch);
+    return store(data, &cuttings);
 }

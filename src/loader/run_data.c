@@ -40,14 +40,12 @@ static adele_status add_noise(struct run_data *data) {
         return FAIL(ADELE_CONFIG, "Remove data.noise, or data.noisy_labels and data.true_labels.",
                     "data.noise needs clean labels, but noisy and true labels are given");
     struct noise_report *report = &data->noise;
-    adele_status status =
-        noise_images_apply(&data->config->data.noise, data->dataset, SPLIT_TRAIN, images, report);
-    if (status == ADELE_OK)
-        log_line(LOG_INFO,
-                 "data.noise has changed the training labels: their foreground mIoU with the given "
-                 "ones is %.4f (strength %.3f)",
-                 report->miou_foreground, report->strength);
-    return status;
+    TRY(noise_images_apply(&data->config->data.noise, data->dataset, SPLIT_TRAIN, images, report));
+    log_line(LOG_INFO,
+             "data.noise has changed the training labels: their foreground mIoU with the given "
+             "ones is %.4f (strength %.3f)",
+             report->miou_foreground, report->strength);
+    return ADELE_OK;
 }
 
 static adele_status load_split(struct run_data *data, enum dataset_split split) {

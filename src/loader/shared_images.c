@@ -113,28 +113,24 @@ static void make_offer(struct dataset_images *images, struct shared_memory *deta
 // ---- the others ---------------------------------------------------------------------------------
 
 static adele_status take(const struct offer *offer, struct dataset_images *out) {
-    struct shared_memory details = {0};
-    adele_status status;
-    *out = (struct dataset_images){.n = offer->n,
-                                   .c = offer->c,
-                                   .h = offer->h,
-                                   .w = offer->w,
-                                   .is_f16 = offer->is_f16,
-                                   .is_counted_elsewhere = true};
-    TRY_GOTO(dataset_images_allocate_maps(out, offer->has_labels, offer->has_truth), fail);
-    TRY_GOTO(shared_memory_open(&offer->pixels, &out->pixels), fail);
-    out->images = out->pixels.block;
-    TRY_GOTO(shared_memory_open(&offer->details, &details), fail);
-    if (out->pixels.bytes == pixel_bytes(out) && details.bytes == details_bytes(out)) {
-        copy_details(out, details.block, true);
-        shared_memory_release(&details);
-        return ADELE_OK;
-    }
-    status = FAIL(ADELE_UNSUPPORTED, "", "shared memory of another size than its images");
-fail:
-    shared_memory_release(&details);
-    dataset_images_deinit(out);
-    return status;
+    CLEANUP(shared_memory_release) struct shared_memory details = {0};
+    CLEANUP(dataset_images_deinit)
+    struct dataset_images images = {.n = offer->n,
+                                    .c = offer->c,
+                                    .h = offer->h,
+                                    .w = offer->w,
+                                    .is_f16 = offer->is_f16,
+                                    .is_counted_elsewhere = true};
+    TRY(dataset_images_allocate_maps(&images, offer->has_labels, offer->has_truth));
+    TRY(shared_memory_open(&offer->pixels, &images.pixels));
+    images.images = images.pixels.block;
+    TRY(shared_memory_open(&offer->details, &details));
+    if (images.pixels.bytes != pixel_bytes(&images) || details.bytes != details_bytes(&images))
+        return FAIL(ADELE_UNSUPPORTED, "", "shared memory of another size than its images");
+    copy_details(&images, details.block, true);
+    *out = images;
+    images = (struct dataset_images){0};
+    return ADELE_OK;
 }
 
 // From a rank of this host that offers its images. Several hosts may have one name, so all ranks

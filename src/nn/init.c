@@ -55,15 +55,13 @@ static adele_status arena_initialize(struct network *network, bool is_buffer, ui
         return ADELE_OK;
     float *values = is_buffer ? network->buffers : network->weights;
     TRY(network->device->iface->fill(network->device, values, 0, (size_t)n * sizeof *values));
-    struct adele_initialize_item *items;
+    OWNED struct adele_initialize_item *items = NULL;
     TRY(ALLOCATE(&items, graph->n_parameters));
     struct adele_initialize_desc desc = {.items = items, .seed = seed};
     for (int i = 0; i < graph->n_parameters; i++)
         if (graph->parameters[i].is_buffer == is_buffer)
             items[desc.n_items++] = item_of(&graph->parameters[i], i);
-    adele_status status = draw_values(network, &desc, values);
-    memory_free(items);
-    return status;
+    return draw_values(network, &desc, values);
 }
 
 adele_status network_initialize(struct network *network, uint64_t seed) {

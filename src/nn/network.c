@@ -214,12 +214,11 @@ adele_status network_plan(struct network *network, int n, int h, int w, bool is_
 
 adele_status network_measure(struct network *network, int n, int h, int w, bool is_training,
                              struct plan_memory *out) {
-    struct plan *plan = NULL;
+    OWNED_BY(plan_destroy) struct plan *plan = NULL;
     struct adele_shape input = {n, network->graph.n_nodes > 0 ? network->graph.nodes[0].c : 0, h,
                                 w};
     TRY(plan_create(network, input, is_training, &plan));
     *out = plan->memory;
-    plan_destroy(plan);
     return ADELE_OK;
 }
 

@@ -73,15 +73,11 @@ adele_status network_build_graph(const struct network_config *config, struct gra
 
 adele_status network_create_unallocated(const struct adele_device *device,
                                         const struct network_config *config, struct network **out) {
-    struct graph graph;
+    CLEANUP(graph_deinit) struct graph graph = {0};
     graph_init(&graph);
-    adele_status status = network_build_graph(config, &graph);
-    if (status == ADELE_OK) {
-        graph_set_rates(&graph, config->groups);
-        status = network_take_graph(device, &graph, config->seed, config->precision, out);
-    }
-    graph_deinit(&graph);
-    return status;
+    TRY(network_build_graph(config, &graph));
+    graph_set_rates(&graph, config->groups);
+    return network_take_graph(device, &graph, config->seed, config->precision, out);
 }
 
 adele_status network_create(const struct adele_device *device, const struct network_config *config,

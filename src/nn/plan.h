@@ -6,6 +6,7 @@
 #ifndef ADELE_NN_PLAN_H
 #define ADELE_NN_PLAN_H
 
+#include "base/memory.h"
 #include "nn/network.h"
 
 enum block_role {
@@ -137,6 +138,7 @@ const void *packing_address(const struct network *network, int i_node);
 ADELE_MUST_CHECK adele_status plan_create(struct network *network, struct adele_shape input,
                                           bool is_training, struct plan **out);
 void plan_destroy(struct plan *plan); // NULL is legal
+OWNER(plan_destroy, struct plan)
 
 // plan.c: one node of a plan that has its memory. Backward does nothing where there is none.
 ADELE_MUST_CHECK adele_status plan_node_forward(struct plan *plan, int i_node,

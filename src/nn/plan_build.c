@@ -85,20 +85,17 @@ adele_status plan_create(struct network *network, struct adele_shape input, bool
     size_t n_nodes = (size_t)network->graph.n_nodes;
     if (n_nodes == 0 || network->graph.nodes[0].kind != NODE_INPUT)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "the network does not begin with an input");
-    adele_status status;
-    struct plan *plan;
+    OWNED_BY(plan_destroy) struct plan *plan = NULL;
     TRY(ALLOCATE(&plan, 1));
     plan->network = network;
     plan->is_training = is_training;
     plan->i_plan = network->n_plans;
-    TRY_GOTO(ALLOCATE(&plan->steps, n_nodes), fail);
-    TRY_GOTO(ALLOCATE(&plan->blocks, n_nodes * BLOCK_ROLE_COUNT), fail);
-    TRY_GOTO(plan_fill(plan, input), fail);
+    TRY(ALLOCATE(&plan->steps, n_nodes));
+    TRY(ALLOCATE(&plan->blocks, n_nodes * BLOCK_ROLE_COUNT));
+    TRY(plan_fill(plan, input));
     *out = plan;
+    plan = NULL;
     return ADELE_OK;
-fail:
-    plan_destroy(plan);
-    return status;
 }
 
 void plan_destroy(struct plan *plan) {

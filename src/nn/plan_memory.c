@@ -67,7 +67,7 @@ adele_status plan_blocks_place(struct plan_block *blocks, int n_blocks,
     *memory = (struct plan_memory){0, 0};
     if (n_blocks == 0)
         return ADELE_OK;
-    struct plan_block **order;
+    OWNED struct plan_block **order = NULL;
     TRY(ALLOCATE(&order, 2 * (size_t)n_blocks));
     struct plan_block **placed = order + n_blocks;
     int n_shared = 0;
@@ -91,6 +91,5 @@ adele_status plan_blocks_place(struct plan_block *blocks, int n_blocks,
             placed[i] = placed[i - 1];
         placed[i] = block;
     }
-    memory_free(order);
     return ADELE_OK;
 }

@@ -22,16 +22,15 @@ static adele_status find_image(const struct plan *plan, const void *tensor,
                                int *out) {
     const struct adele_device *device = plan->network->device;
     size_t plane = (size_t)shape.h * (size_t)shape.w, image = (size_t)shape.c * plane;
-    float *values;
+    OWNED float *values = NULL;
     *out = -1;
     TRY(ALLOCATE(&values, (size_t)shape.n * image));
-    adele_status status = device->iface->tensor_download(device, values, tensor, shape);
-    for (int n = 0; status == ADELE_OK && n < shape.n && *out < 0; n++)
+    TRY(device->iface->tensor_download(device, values, tensor, shape));
+    for (int n = 0; n < shape.n && *out < 0; n++)
         if (has_nonfinite(values + (size_t)n * image + (size_t)first_channel * plane,
                           (size_t)n_channels * plane))
             *out = n;
-    memory_free(values);
-    return status;
+    return ADELE_OK;
 }
 
 // Whether a node's block, which may be a slice of a concat's, has a non-finite number.
@@ -59,15 +58,13 @@ static adele_status find_parameter(const struct plan *plan, float *arena, const 
     *out = -1;
     for (int i = 0; i < n && *out < 0; i++) {
         size_t count = (size_t)plan->network->graph.parameters[i_parameters[i]].count;
-        float *values;
+        OWNED float *values = NULL;
         TRY(ALLOCATE(&values, count));
-        adele_status status = device->iface->download(
-            device, values, network_parameter(plan->network, arena, i_parameters[i]),
-            count * sizeof *values);
-        if (status == ADELE_OK && has_nonfinite(values, count))
+        TRY(device->iface->download(device, values,
+                                    network_parameter(plan->network, arena, i_parameters[i]),
+                                    count * sizeof *values));
+        if (has_nonfinite(values, count))
             *out = i_parameters[i];
-        memory_free(values);
-        TRY(status);
     }
     return ADELE_OK;
 }

@@ -76,14 +76,13 @@ static const struct adele_device planning_device = {.iface = &planning_iface};
 adele_status planned_ops_create(const struct graph *graph, struct adele_shape input,
                                 enum adele_precision precision, struct planned_ops **out) {
     *out = NULL;
-    adele_status status;
-    struct planned_ops *ops;
+    OWNED_BY(planned_ops_destroy) struct planned_ops *ops = NULL;
     TRY(ALLOCATE(&ops, 1));
     ops->network.device = &planning_device;
     ops->network.graph = *graph;
     ops->network.precision = precision;
-    TRY_GOTO(plan_create(&ops->network, input, true, &ops->plan), fail);
-    TRY_GOTO(ALLOCATE(&ops->list, graph->n_nodes), fail);
+    TRY(plan_create(&ops->network, input, true, &ops->plan));
+    TRY(ALLOCATE(&ops->list, graph->n_nodes));
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct plan_step *step = &ops->plan->steps[i];
         const struct op_of_desc *op = (const struct op_of_desc *)step->op;
@@ -93,10 +92,8 @@ adele_status planned_ops_create(const struct graph *graph, struct adele_shape in
                 op->op.kind, node, &op->desc, ops->plan->steps[node->inputs[0]].shape, step->shape};
     }
     *out = ops;
+    ops = NULL;
     return ADELE_OK;
-fail:
-    planned_ops_destroy(ops);
-    return status;
 }
 
 void planned_ops_destroy(struct planned_ops *ops) {

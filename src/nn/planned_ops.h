@@ -4,6 +4,7 @@
 #ifndef ADELE_NN_PLANNED_OPS_H
 #define ADELE_NN_PLANNED_OPS_H
 
+#include "base/memory.h"
 #include "nn/network.h"
 
 struct planned_op {
@@ -22,6 +23,7 @@ ADELE_MUST_CHECK adele_status planned_ops_create(const struct graph *graph,
                                                  enum adele_precision precision,
                                                  struct planned_ops **out);
 void planned_ops_destroy(struct planned_ops *ops); // NULL is legal
+OWNER(planned_ops_destroy, struct planned_ops)
 // In the order in which they run; *n: how many.
 const struct planned_op *planned_ops_list(const struct planned_ops *ops, int *n);
 // Of the plan, with tensors of 2 bytes and channels in multiples of 8.

@@ -52,14 +52,11 @@ static adele_status move_arenas(struct network *network, enum weights_content co
 
 adele_status network_download(struct network *network, float **out) {
     const struct graph *graph = &network->graph;
-    float *host;
+    OWNED float *host = NULL;
     TRY(ALLOCATE(&host, graph->n_weights + graph->n_buffers + 1));
-    adele_status status = move_arenas(network, CONTENT_WEIGHTS, host, false);
-    if (status != ADELE_OK) {
-        memory_free(host);
-        return status;
-    }
+    TRY(move_arenas(network, CONTENT_WEIGHTS, host, false));
     *out = host;
+    host = NULL;
     return ADELE_OK;
 }
 
@@ -86,18 +83,15 @@ adele_status network_export(struct network *network, enum weights_content conten
                             const char *prefix, const float *whole,
                             struct safetensors_writer *writer, float **keep) {
     const struct graph *graph = &network->graph;
-    float *host;
+    OWNED float *host = NULL;
     if (whole != NULL)
         return add_tensors(network, content, whole, prefix, writer);
     TRY(ALLOCATE(&host, (size_t)graph->n_weights + buffer_count(graph, content) + 1));
-    adele_status status = move_arenas(network, content, host, false);
-    if (status == ADELE_OK)
-        status = add_tensors(network, content, host, prefix, writer);
-    if (status == ADELE_OK)
-        *keep = host;
-    else
-        memory_free(host);
-    return status;
+    TRY(move_arenas(network, content, host, false));
+    TRY(add_tensors(network, content, host, prefix, writer));
+    *keep = host;
+    host = NULL;
+    return ADELE_OK;
 }
 
 // ---- import -------------------------------------------------------------------------------------
@@ -124,14 +118,10 @@ adele_status network_import(struct network *network, enum weights_content conten
     const struct graph *graph = &network->graph;
     TRY(weights_check(graph, content, prefix, file, is_partial));
     size_t n_buffers = buffer_count(graph, content);
-    float *host;
+    OWNED float *host = NULL;
     TRY(ALLOCATE(&host, (size_t)graph->n_weights + n_buffers + 1));
-    adele_status status = ADELE_OK;
     if (is_partial)
-        TRY_GOTO(move_arenas(network, content, host, false), done);
-    TRY_GOTO(read_tensors(graph, content, prefix, file, host), done);
-    TRY_GOTO(move_arenas(network, content, host, true), done);
-done:
-    memory_free(host);
-    return status;
+        TRY(move_arenas(network, content, host, false));
+    TRY(read_tensors(graph, content, prefix, file, host));
+    return move_arenas(network, content, host, true);
 }

@@ -8,6 +8,7 @@
 #define ADELE_ONNX_ONNX_BUILDER_H
 
 #include "adele/status.h"
+#include "base/memory.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@ struct onnx_builder;
 
 ADELE_MUST_CHECK adele_status onnx_builder_create(struct onnx_builder **out);
 void onnx_builder_destroy(struct onnx_builder *builder); // NULL is legal
+OWNER(onnx_builder_destroy, struct onnx_builder)
 
 // printf; "" after a failure.
 const char *onnx_name(struct onnx_builder *builder, const char *format, ...) ADELE_PRINTF(2, 3);

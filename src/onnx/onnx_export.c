@@ -15,13 +15,11 @@ static const char *const normalizations[] = {
 
 // The names of the classes as a JSON array.
 static const char *class_names(struct onnx_builder *builder, const struct model *model) {
+    OWNED_BY(cJSON_Delete)
     cJSON *names =
         cJSON_CreateStringArray((const char *const *)model->category_names, model->n_categories);
-    char *text = cJSON_PrintUnformatted(names);
-    cJSON_Delete(names);
-    const char *copy = text != NULL ? onnx_name(builder, "%s", text) : NULL;
-    cJSON_free(text);
-    return copy;
+    OWNED_BY(cJSON_free) char *text = cJSON_PrintUnformatted(names);
+    return text != NULL ? onnx_name(builder, "%s", text) : NULL;
 }
 
 static adele_status add_metadata(struct onnx_builder *builder, const struct model *model) {
@@ -63,23 +61,16 @@ static adele_status write(struct output *output, const char *path, const uint8_t
 
 adele_status onnx_export(const struct model *model, const char *path, bool is_overwriting) {
     struct model_options options;
-    struct output *output = NULL;
-    struct onnx_builder *builder = NULL;
-    float *values = NULL;
-    uint8_t *bytes = NULL;
+    OWNED_BY(output_destroy) struct output *output = NULL;
+    OWNED_BY(onnx_builder_destroy) struct onnx_builder *builder = NULL;
+    OWNED float *values = NULL;
+    OWNED uint8_t *bytes = NULL;
     size_t n_bytes = 0;
-    adele_status status;
     model_options_init(&options);
     options.is_overwriting = is_overwriting;
     TRY(model_plan_file(model, &options, path, &output));
-    TRY_GOTO(network_download(model->network, &values), done);
-    TRY_GOTO(onnx_builder_create(&builder), done);
-    TRY_GOTO(build(builder, model, values, &bytes, &n_bytes), done);
-    status = write(output, path, bytes, n_bytes);
-done:
-    onnx_builder_destroy(builder);
-    output_destroy(output);
-    memory_free(values);
-    memory_free(bytes);
-    return status;
+    TRY(network_download(model->network, &values));
+    TRY(onnx_builder_create(&builder));
+    TRY(build(builder, model, values, &bytes, &n_bytes));
+    return write(output, path, bytes, n_bytes);
 }

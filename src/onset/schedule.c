@@ -30,12 +30,11 @@ static double mean_foreground(const struct schedule_config *config, int i,
 static adele_status find_mean_onset(const struct schedule_config *config, int n,
                                     const double *const *iou, struct schedule_decision *out) {
     struct onset_result common;
-    double *mean;
+    OWNED double *mean = NULL;
     TRY(ALLOCATE(&mean, n > 0 ? n : 1));
     for (int i = 0; i < n; i++)
         mean[i] = mean_foreground(config, i, iou);
     onset_find(&config->onset, n, mean, &common);
-    memory_free(mean);
     for (int c = first_category(config); c < config->n_categories; c++)
         out->onset[c] = common;
     return ADELE_OK;

@@ -49,12 +49,8 @@ adele_status case_batch_join(const struct case_files *files, int n, struct case_
         images[i] = &files[i].images;
         whole[i] = &files[i].whole;
     }
-    adele_status status = dataset_images_stack(images, n, &out->images);
-    if (status == ADELE_OK && files[0].whole.n > 0)
-        status = dataset_images_stack(whole, n, &out->whole);
-    if (status != ADELE_OK)
-        case_files_deinit(out);
-    return status;
+    TRY(dataset_images_stack(images, n, &out->images));
+    return files[0].whole.n > 0 ? dataset_images_stack(whole, n, &out->whole) : ADELE_OK;
 }
 
 adele_status case_batch_part(const struct case_result *batch, int i,

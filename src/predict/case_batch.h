@@ -13,7 +13,7 @@
 int case_batch_size(int n_cases, int most, int h, int w);
 // Whether the files are pictures of one size and kind that are small enough.
 bool case_batch_is_possible(const struct case_files *files, int n);
-// Copies of n files, one behind the other in one set.
+// Copies of n files, one behind the other in one set. Free *out, also after an error.
 ADELE_MUST_CHECK adele_status case_batch_join(const struct case_files *files, int n,
                                               struct case_files *out);
 // The result of picture i of a batch for case `item`: takes `files`, which were joined, and a copy

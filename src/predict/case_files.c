@@ -92,15 +92,13 @@ static adele_status read_ahead(void *context) {
 // ---- reader -------------------------------------------------------------------------------------
 
 adele_status case_reader_create(const struct case_reader_config *config, struct case_reader **out) {
-    struct case_reader *self = NULL;
+    OWNED struct case_reader *self = NULL;
     TRY(ALLOCATE(&self, 1));
     self->config = *config;
-    adele_status status = case_thread_create(&self->thread);
-    if (status != ADELE_OK)
-        memory_free(self);
-    else
-        *out = self;
-    return status;
+    TRY(case_thread_create(&self->thread));
+    *out = self;
+    self = NULL;
+    return ADELE_OK;
 }
 
 static void drop_ahead(struct case_reader *self) {

@@ -57,20 +57,14 @@ static adele_status save_probabilities(struct case_result *result) {
     TRY(label_store_turn_back(result->dataset, result->item, result->n_categories, extents,
                               &result->probabilities));
     int64_t shape[4] = {extents[2], result->n_categories, extents[1], extents[0]};
-    struct safetensors_writer *writer = NULL;
-    char *file =
+    OWNED_BY(safetensors_writer_destroy) struct safetensors_writer *writer = NULL;
+    OWNED char *file =
         memory_printf("%s/%s.safetensors", result->options->masks_folder, result->item->name);
-    adele_status status;
-    TRY_GOTO(CHECK_MEMORY(file), done);
-    TRY_GOTO(safetensors_writer_create(&writer), done);
-    TRY_GOTO(safetensors_writer_add(writer, "probabilities", SAFETENSORS_F32, 4, shape,
-                                    result->probabilities),
-             done);
-    TRY_GOTO(safetensors_writer_save(writer, file), done);
-done:
-    safetensors_writer_destroy(writer);
-    memory_free(file);
-    return status;
+    TRY(CHECK_MEMORY(file));
+    TRY(safetensors_writer_create(&writer));
+    TRY(safetensors_writer_add(writer, "probabilities", SAFETENSORS_F32, 4, shape,
+                               result->probabilities));
+    return safetensors_writer_save(writer, file);
 }
 
 static adele_status save(struct case_result *result) {
@@ -86,14 +80,12 @@ static adele_status save(struct case_result *result) {
 // ---- writer -------------------------------------------------------------------------------------
 
 adele_status case_writer_create(struct case_writer **out) {
-    struct case_writer *self = NULL;
+    OWNED struct case_writer *self = NULL;
     TRY(ALLOCATE(&self, 1));
-    adele_status status = case_thread_create(&self->thread);
-    if (status != ADELE_OK)
-        memory_free(self);
-    else
-        *out = self;
-    return status;
+    TRY(case_thread_create(&self->thread));
+    *out = self;
+    self = NULL;
+    return ADELE_OK;
 }
 
 static void drop_results(struct case_writer *self) {

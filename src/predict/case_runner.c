@@ -100,16 +100,14 @@ static adele_status keep_probabilities(struct case_data *data, int first, int n_
 // Adds the counts of one predicted case against its labels.
 static adele_status count_case(const struct case_data *data, int64_t counts[3 * 256]) {
     int64_t of_case[3 * 256];
-    struct map_counter counter;
+    CLEANUP(map_counter_deinit) struct map_counter counter = {0};
     const struct case_result *result = &data->result;
-    adele_status status = map_counter_init(&counter, data->device, result->files.images.n,
-                                           result->h, result->w, result->n_categories);
-    if (status == ADELE_OK)
-        status = map_counter_run(&counter, data->prediction, data->labels, of_case);
-    for (int i = 0; status == ADELE_OK && i < 3 * 256; i++)
+    TRY(map_counter_init(&counter, data->device, result->files.images.n, result->h, result->w,
+                         result->n_categories));
+    TRY(map_counter_run(&counter, data->prediction, data->labels, of_case));
+    for (int i = 0; i < 3 * 256; i++)
         counts[i] += of_case[i];
-    map_counter_deinit(&counter);
-    return status;
+    return ADELE_OK;
 }
 
 static adele_status download_prediction(const struct case_runner *runner, struct case_data *data) {
@@ -169,16 +167,12 @@ static adele_status predict_windows(struct case_runner *runner, struct case_data
     const struct window_watch watch = {should_stop, runner};
     const struct case_result *result = &data->result;
     const struct dataset_images *images = &result->files.images;
-    uint8_t *host = NULL;
+    OWNED uint8_t *host = NULL;
     TRY(ALLOCATE(&host, data->map_bytes));
-    adele_status status = window_predict_images(runner->sliding, images, result->n_categories,
-                                                &watch, host, result->probabilities);
-    if (status == ADELE_OK)
-        status = data->device->iface->upload(data->device, data->prediction, host, data->map_bytes);
-    memory_free(host);
-    if (status == ADELE_OK && runner->visitor)
-        status = visit_slices(runner, data, i_case, 0, images->n);
-    return status;
+    TRY(window_predict_images(runner->sliding, images, result->n_categories, &watch, host,
+                              result->probabilities));
+    TRY(data->device->iface->upload(data->device, data->prediction, host, data->map_bytes));
+    return runner->visitor ? visit_slices(runner, data, i_case, 0, images->n) : ADELE_OK;
 }
 
 static adele_status predict_whole(struct case_runner *runner, struct case_data *data, int i_case) {
@@ -240,15 +234,13 @@ static adele_status end_case(struct case_runner *runner, struct case_data *data,
 // Takes the content of *files. `counts`: (3, 256); NULL when nothing is to be scored.
 static adele_status predict_case(struct case_runner *runner, enum dataset_split split, int i_case,
                                  struct case_files *files, int64_t *counts) {
-    struct case_data data = case_init(runner, split, i_case);
+    CLEANUP(case_deinit) struct case_data data = case_init(runner, split, i_case);
     data.result.files = *files;
     *files = (struct case_files){0};
-    bool is_empty = data.result.files.images.n == 0;
-    adele_status status = is_empty ? ADELE_OK : predict_files(runner, i_case, counts, &data);
-    if (status == ADELE_OK && !is_empty)
-        status = end_case(runner, &data, i_case);
-    case_deinit(&data);
-    return status;
+    if (data.result.files.images.n == 0)
+        return ADELE_OK;
+    TRY(predict_files(runner, i_case, counts, &data));
+    return end_case(runner, &data, i_case);
 }
 
 // ---- pictures in batches ------------------------------------------------------------------------
@@ -269,32 +261,26 @@ static adele_status write_batch(struct case_runner *runner, const struct case_re
 // Takes the content of `files`.
 static adele_status predict_batch(struct case_runner *runner, enum dataset_split split, int first,
                                   struct case_files *files, int64_t *counts) {
-    struct case_data data = case_init(runner, split, first);
+    CLEANUP(case_deinit) struct case_data data = case_init(runner, split, first);
     data.inference = runner->of_batches;
     data.batch = runner->n_at_once;
-    adele_status status;
-    TRY_GOTO(case_batch_join(files, runner->n_at_once, &data.result.files), done);
-    TRY_GOTO(predict_files(runner, first, counts, &data), done);
-    if (data.result.prediction)
-        status = write_batch(runner, &data.result, data.result.item, files);
-done:
-    case_deinit(&data);
-    return status;
+    TRY(case_batch_join(files, runner->n_at_once, &data.result.files));
+    TRY(predict_files(runner, first, counts, &data));
+    return data.result.prediction ? write_batch(runner, &data.result, data.result.item, files)
+                                  : ADELE_OK;
 }
 
 // Up to the first error.
 static adele_status read_cases(struct case_runner *runner, struct image_share cases,
                                int end_of_share, struct case_files *files, int *out_n) {
-    adele_status status = ADELE_OK;
-    for (int i = cases.first; i < cases.end && status == ADELE_OK; i++) {
+    for (int i = cases.first; i < cases.end; i++) {
         // What is left of this batch, or the next one.
         int n_next = i + 1 < cases.end ? cases.end - (i + 1) : end_of_share - (i + 1);
         n_next = n_next < runner->n_at_once ? n_next : runner->n_at_once;
-        status = case_reader_take(runner->reader, i, i + 1, n_next, &files[i - cases.first]);
-        if (status == ADELE_OK)
-            *out_n = i + 1 - cases.first;
+        TRY(case_reader_take(runner->reader, i, i + 1, n_next, &files[i - cases.first]));
+        *out_n = i + 1 - cases.first;
     }
-    return status;
+    return ADELE_OK;
 }
 
 // Pictures that are no whole batch, or not of one size, are predicted one by one.

@@ -23,16 +23,14 @@ struct evaluation {
 
 static adele_status save_scores(const struct evaluation *of, const char *split) {
     const struct model *model = of->model;
+    OWNED_BY(cJSON_Delete)
     cJSON *json = score_to_json(&of->score, split, of->n_images, model->category_names);
     bool is_fine = json &&
                    json_add(json, "checkpoint", cJSON_CreateString(file_base_name(model->path))) &&
                    json_add(json, "epoch", cJSON_CreateNumber(model->epoch)) &&
                    (!of->cases || json_add(json, "cases", case_scores_to_json(of->cases)));
-    adele_status status = is_fine ? output_begin(of->scores_output) : CHECK_MEMORY(NULL);
-    if (status == ADELE_OK)
-        status = output_end(of->scores_output, json_write(of->options->scores_file, json));
-    cJSON_Delete(json);
-    return status;
+    TRY(is_fine ? output_begin(of->scores_output) : CHECK_MEMORY(NULL));
+    return output_end(of->scores_output, json_write(of->options->scores_file, json));
 }
 
 static adele_status save_cases(const struct evaluation *of) {
@@ -52,18 +50,15 @@ static void fill_score(const struct score *score, int n_images, struct adele_sco
 }
 
 static adele_status check_different(const char *scores, const char *cases) {
-    char *a = NULL, *b = NULL;
+    OWNED char *a = NULL, *b = NULL;
     if (!scores || !cases)
         return ADELE_OK;
-    adele_status status = path_resolve(scores, &a);
-    if (status == ADELE_OK)
-        status = path_resolve(cases, &b);
-    if (status == ADELE_OK && strcmp(a, b) == 0)
-        status = FAIL(ADELE_INVALID_ARGUMENT, "Give each a file of its own.",
-                      "%s would be JSON and CSV", scores);
-    memory_free(a);
-    memory_free(b);
-    return status;
+    TRY(path_resolve(scores, &a));
+    TRY(path_resolve(cases, &b));
+    if (strcmp(a, b) == 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give each a file of its own.",
+                    "%s would be JSON and CSV", scores);
+    return ADELE_OK;
 }
 
 static adele_status plan_files(struct evaluation *of, const struct model_options *wanted) {

@@ -92,30 +92,25 @@ static adele_status allocate(struct inference *inference, size_t workspace_bytes
 adele_status inference_create(const struct adele_device *device, struct network *network,
                               const struct inference_config *config, int n_categories, int c, int h,
                               int w, struct inference **out) {
-    struct inference *inference = NULL;
+    OWNED_BY(inference_destroy) struct inference *inference = NULL;
     TRY(ALLOCATE(&inference, 1));
     inference->device = device;
     inference->config = *config;
     inference->c = c;
     inference->h = h;
     inference->w = w;
-    adele_status status;
     size_t workspace_bytes = 0;
     for (int k = 0; k < config->n_scales; k++)
-        TRY_GOTO(member_init(inference, network, &inference->members[k], config->scales[k],
-                             &workspace_bytes),
-                 fail);
+        TRY(member_init(inference, network, &inference->members[k], config->scales[k],
+                        &workspace_bytes));
     if (plan_output_shape(inference->members[0].plan).c != n_categories)
-        TRY_GOTO(FAIL(ADELE_INVALID_ARGUMENT, "", "a network of %d classes, asked for %d",
-                      plan_output_shape(inference->members[0].plan).c, n_categories),
-                 fail);
-    TRY_GOTO(maps_of_size(inference, h, w), fail);
-    TRY_GOTO(allocate(inference, workspace_bytes), fail);
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "a network of %d classes, asked for %d",
+                    plan_output_shape(inference->members[0].plan).c, n_categories);
+    TRY(maps_of_size(inference, h, w));
+    TRY(allocate(inference, workspace_bytes));
     *out = inference;
+    inference = NULL;
     return ADELE_OK;
-fail:
-    inference_destroy(inference);
-    return status;
 }
 
 adele_status inference_check_memory(const struct inference *inference, struct network *network,

@@ -3,6 +3,7 @@
 #ifndef ADELE_PREDICT_INFERENCE_H
 #define ADELE_PREDICT_INFERENCE_H
 
+#include "base/memory.h"
 #include "loader/resident.h"
 #include "nn/network.h"
 
@@ -37,6 +38,7 @@ ADELE_MUST_CHECK adele_status inference_create(const struct adele_device *device
 ADELE_MUST_CHECK adele_status inference_check_memory(const struct inference *inference,
                                                      struct network *network, int n_processes);
 void inference_destroy(struct inference *inference); // NULL is legal
+OWNER(inference_destroy, struct inference)
 
 // Where the predictions are written: device memory, plain (set, H, W), or with is_by_batch (batch,
 // H, W), whose row i is of the batch's image i. Confidences are NULL when not wanted.

@@ -62,34 +62,27 @@ static adele_status load_network(struct model *model, const struct safetensors *
 
 // The run folder of RUN/checkpoints/X.safetensors; of a path without it, from the current folder.
 static adele_status find_run_folder(const char *path, char **out) {
-    char *checkpoints = path_folder(path);
+    OWNED char *checkpoints = path_folder(path);
     TRY(CHECK_MEMORY(checkpoints));
     const char *name = file_base_name(checkpoints);
     bool is_dots = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
     *out = is_dots ? file_join(checkpoints, "..") : path_folder(checkpoints);
-    memory_free(checkpoints);
     return CHECK_MEMORY(*out);
 }
 
 // The configuration of the run that the checkpoint lies in, when there is one.
 static adele_status load_run_config(struct model *model) {
-    char *folder = NULL, *path = NULL;
-    adele_status status;
-    TRY_GOTO(find_run_folder(model->path, &folder), done);
-    TRY_GOTO(run_folder_path(folder, RUN_CONFIG, &path), done);
-    if (file_exists(path)) {
-        model->run_folder = folder;
-        folder = NULL;
-        status = run_folder_load_config(model->run_folder, NULL, &model->config);
-        if (status == ADELE_OK) {
-            model->window_h = model->config->data.patch[0];
-            model->window_w = model->config->data.patch[1];
-        }
-    }
-done:
-    memory_free(folder);
-    memory_free(path);
-    return status;
+    OWNED char *folder = NULL, *path = NULL;
+    TRY(find_run_folder(model->path, &folder));
+    TRY(run_folder_path(folder, RUN_CONFIG, &path));
+    if (!file_exists(path))
+        return ADELE_OK;
+    model->run_folder = folder;
+    folder = NULL;
+    TRY(run_folder_load_config(model->run_folder, NULL, &model->config));
+    model->window_h = model->config->data.patch[0];
+    model->window_w = model->config->data.patch[1];
+    return ADELE_OK;
 }
 
 static adele_status find_checkpoint(const char *path, const char *checkpoint, char **out) {
@@ -110,24 +103,19 @@ static adele_status find_checkpoint(const char *path, const char *checkpoint, ch
 
 adele_status model_load(const char *path, const char *checkpoint, const char *device,
                         struct model *out) {
-    memset(out, 0, sizeof *out);
-    struct safetensors *file = NULL;
-    adele_status status;
-    TRY_GOTO(find_checkpoint(path, checkpoint, &out->path), fail);
-    TRY_GOTO(safetensors_open(out->path, &file), fail);
-    TRY_GOTO(adele_device_open(device, ADELE_PRECISION_FP32, &out->device), fail);
-    status = load_network(out, file);
-    if (status != ADELE_OK) {
-        status = fail_context(status, "%s", out->path);
-        goto fail;
-    }
-    TRY_GOTO(load_run_config(out), fail);
-    safetensors_close(file);
+    CLEANUP(model_deinit) struct model model = {0};
+    OWNED_BY(safetensors_close) struct safetensors *file = NULL;
+    *out = (struct model){0};
+    TRY(find_checkpoint(path, checkpoint, &model.path));
+    TRY(safetensors_open(model.path, &file));
+    TRY(adele_device_open(device, ADELE_PRECISION_FP32, &model.device));
+    adele_status status = load_network(&model, file);
+    if (status != ADELE_OK)
+        return fail_context(status, "%s", model.path);
+    TRY(load_run_config(&model));
+    *out = model;
+    model = (struct model){0};
     return ADELE_OK;
-fail:
-    safetensors_close(file);
-    model_deinit(out);
-    return status;
 }
 
 void model_deinit(struct model *model) {

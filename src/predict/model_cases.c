@@ -4,21 +4,21 @@
 
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "predict/case_runner.h"
 #include "predict/model_output.h"
 
 adele_status model_visit(struct model *model, const struct model_options *options,
                          struct dataset *dataset, struct output *output,
                          const struct model_visitor *visitor) {
+    CLEANUP(case_runner_deinit)
     struct case_runner runner = {.model = model,
                                  .options = options,
                                  .dataset = dataset,
                                  .output = output,
                                  .visitor = visitor};
     int n_images = 0;
-    adele_status status = case_runner_run(&runner, options->split, NULL, &n_images);
-    case_runner_deinit(&runner);
-    return status;
+    return case_runner_run(&runner, options->split, NULL, &n_images);
 }
 
 // Also ends the output; `status` is that of the cases.
@@ -56,26 +56,29 @@ static adele_status choose_split(const struct dataset *dataset, const struct mod
                 "%s: the %s split is empty", dataset->root, dataset_split_name(options->split));
 }
 
+static adele_status evaluate(struct case_runner *runner, struct score *out, int *out_images,
+                             enum dataset_split *out_split) {
+    struct model *model = runner->model;
+    const struct model_options *options = runner->options;
+    int64_t counts[3 * 256] = {0};
+    TRY(model_open_dataset(model, options, NULL, &runner->dataset));
+    TRY(dataset_match_categories(runner->dataset, model->n_categories, model->category_names));
+    TRY(choose_split(runner->dataset, options, out_split));
+    TRY(model_plan_masks(model, options, runner->dataset, *out_split, &runner->output));
+    if (options->case_scores)
+        TRY(case_scores_init(options->case_scores, model->n_categories, model->category_names,
+                             runner->dataset->is_volume));
+    TRY(case_runner_run(runner, *out_split, counts, out_images));
+    score_compute(counts, model->n_categories, out);
+    warn_without_foreground(runner->dataset, *out_split, counts);
+    return ADELE_OK;
+}
+
 adele_status model_evaluate(struct model *model, const struct model_options *options,
                             struct score *out, int *out_images, enum dataset_split *out_split) {
     struct case_runner runner = {.model = model, .options = options};
-    int64_t counts[3 * 256] = {0};
     *out_images = 0;
-    adele_status status;
-    TRY_GOTO(model_open_dataset(model, options, NULL, &runner.dataset), done);
-    TRY_GOTO(dataset_match_categories(runner.dataset, model->n_categories, model->category_names),
-             done);
-    TRY_GOTO(choose_split(runner.dataset, options, out_split), done);
-    TRY_GOTO(model_plan_masks(model, options, runner.dataset, *out_split, &runner.output), done);
-    if (options->case_scores)
-        TRY_GOTO(case_scores_init(options->case_scores, model->n_categories, model->category_names,
-                                  runner.dataset->is_volume),
-                 done);
-    TRY_GOTO(case_runner_run(&runner, *out_split, counts, out_images), done);
-    score_compute(counts, model->n_categories, out);
-    warn_without_foreground(runner.dataset, *out_split, counts);
-done:
-    return end_run(&runner, status);
+    return end_run(&runner, evaluate(&runner, out, out_images, out_split));
 }
 
 adele_status model_predict(struct model *model, const struct model_options *options,

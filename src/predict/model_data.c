@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "run_folder/run_folder.h"
 
 #include <string.h>
@@ -44,13 +45,12 @@ static adele_status open_named(const struct model *model, const struct model_opt
                                const struct dataset_config *data, struct dataset **out) {
     if (!model->run_folder || !has_lists(model->config))
         return dataset_open(data, out);
-    struct config *moved = NULL;
+    OWNED_BY(config_destroy) struct config *moved = NULL;
     TRY(run_folder_load_config(model->run_folder, options->data, &moved));
     struct dataset_config with_lists = *data;
     for (int i = 0; i < SPLIT_COUNT; i++)
         with_lists.split[i] = moved->data.split[i];
     adele_status status = dataset_open(&with_lists, out);
-    config_destroy(moved);
     if (status == ADELE_OK || status == ADELE_NO_MEMORY)
         return status;
     log_line(LOG_WARNING, "data.split of the run is not used, because %s does not go with it: %s",

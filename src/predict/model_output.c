@@ -30,40 +30,35 @@ static adele_status check_not_the_run(struct output *output) {
 adele_status model_plan_masks(const struct model *model, const struct model_options *options,
                               const struct dataset *dataset, enum dataset_split split,
                               struct output **out) {
+    OWNED_BY(output_destroy) struct output *output = NULL;
     *out = NULL;
     if (!options->masks_folder)
         return ADELE_OK;
-    adele_status status;
-    TRY(output_create(options->masks_folder, options->is_overwriting, out));
-    TRY_GOTO(model_guard_inputs(model, options, output_guard(*out)), fail);
-    TRY_GOTO(output_guard_add_dataset(output_guard(*out), dataset), fail);
-    TRY_GOTO(check_not_the_run(*out), fail);
-    TRY_GOTO(output_add_predictions(*out, dataset, split, options->probabilities), fail);
-    TRY_GOTO(output_check(*out), fail);
+    TRY(output_create(options->masks_folder, options->is_overwriting, &output));
+    TRY(model_guard_inputs(model, options, output_guard(output)));
+    TRY(output_guard_add_dataset(output_guard(output), dataset));
+    TRY(check_not_the_run(output));
+    TRY(output_add_predictions(output, dataset, split, options->probabilities));
+    TRY(output_check(output));
+    *out = output;
+    output = NULL;
     return ADELE_OK;
-fail:
-    output_destroy(*out);
-    *out = NULL;
-    return status;
 }
 
 adele_status model_plan_file(const struct model *model, const struct model_options *options,
                              const char *path, struct output **out) {
+    OWNED_BY(output_destroy) struct output *output = NULL;
     *out = NULL;
     if (!path)
         return ADELE_OK;
-    char *folder = path_folder(path);
+    OWNED char *folder = path_folder(path);
     TRY(CHECK_MEMORY(folder));
-    adele_status status = output_create(folder, options->is_overwriting, out);
-    memory_free(folder);
-    TRY(status);
-    output_set_named(*out);
-    TRY_GOTO(model_guard_inputs(model, options, output_guard(*out)), fail);
-    TRY_GOTO(output_add(*out, "%s", file_base_name(path)), fail);
-    TRY_GOTO(output_check(*out), fail);
+    TRY(output_create(folder, options->is_overwriting, &output));
+    output_set_named(output);
+    TRY(model_guard_inputs(model, options, output_guard(output)));
+    TRY(output_add(output, "%s", file_base_name(path)));
+    TRY(output_check(output));
+    *out = output;
+    output = NULL;
     return ADELE_OK;
-fail:
-    output_destroy(*out);
-    *out = NULL;
-    return status;
 }

@@ -92,23 +92,19 @@ static adele_status gather_round(const struct round *round, size_t *starts) {
     struct ranks *ranks = round->data->ranks;
     int rank = ranks_index(ranks);
     size_t bytes = bytes_of_rank(round, rank);
-    char *mine = memory_aligned(bytes > 0 ? bytes : 1);
-    void *all = NULL;
+    OWNED char *mine = memory_aligned(bytes > 0 ? bytes : 1);
+    OWNED void *all = NULL;
     TRY(CHECK_MEMORY(mine));
-    adele_status status = move_images(round, rank, mine, false);
-    if (status == ADELE_OK)
-        status = ranks_gather_sized(ranks, mine, bytes, &all, starts);
-    memory_free(mine);
-    if (status == ADELE_OK)
-        status = take_over(round, all, starts);
-    memory_free(all);
-    return status;
+    TRY(move_images(round, rank, mine, false));
+    TRY(ranks_gather_sized(ranks, mine, bytes, &all, starts));
+    return take_over(round, all, starts);
 }
 
 adele_status prediction_gather(const struct run_data *data, const struct prediction *prediction,
                                const int *owners) {
     struct round round = {.data = data, .owners = owners};
-    size_t *starts = NULL, n_pixels = image_pixels(data);
+    OWNED size_t *starts = NULL;
+    size_t n_pixels = image_pixels(data);
     int per_round = n_pixels < ROUND_PIXELS ? (int)(ROUND_PIXELS / n_pixels) : 1;
     if (ranks_count(data->ranks) == 1)
         return ADELE_OK;
@@ -116,12 +112,10 @@ adele_status prediction_gather(const struct run_data *data, const struct predict
     for (int a = 0; a < N_ARRAYS; a++)
         round.image_bytes += n_pixels * round.arrays[a].pixel_bytes;
     TRY(ALLOCATE(&starts, ranks_count(data->ranks) + 1));
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < prediction->n && status == ADELE_OK; i += per_round) {
+    for (int i = 0; i < prediction->n; i += per_round) {
         int left = prediction->n - i;
         round.images = (struct image_share){i, i + (left < per_round ? left : per_round)};
-        status = gather_round(&round, starts);
+        TRY(gather_round(&round, starts));
     }
-    memory_free(starts);
-    return status;
+    return ADELE_OK;
 }

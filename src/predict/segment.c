@@ -90,16 +90,13 @@ static adele_status plan_inference(struct segmenter *self, const struct inferenc
     if (self->inference != NULL && is_same_inference(config, &self->config))
         return ADELE_OK;
     TRY(segmenter_drop_plans(self));
+    OWNED_BY(inference_destroy) struct inference *inference = NULL;
     TRY(inference_create(model->device, model->network, config, model->n_categories,
-                         model->n_channels, model->height, model->width, &self->inference));
-    adele_status status = inference_check_memory(self->inference, model->network, 1);
-    if (status == ADELE_OK)
-        status = network_allocate(model->network);
-    if (status != ADELE_OK) {
-        inference_destroy(self->inference);
-        self->inference = NULL;
-        return status;
-    }
+                         model->n_channels, model->height, model->width, &inference));
+    TRY(inference_check_memory(inference, model->network, 1));
+    TRY(network_allocate(model->network));
+    self->inference = inference;
+    inference = NULL;
     self->config = *config;
     return ADELE_OK;
 }
@@ -184,21 +181,17 @@ static adele_status segment_windows(struct segmenter *segmenter, const struct ad
                                     struct segmentation *self, uint8_t *classes) {
     const struct model *model = segmenter->model;
     struct network *network = model->network;
-    struct sliding *sliding = NULL;
+    OWNED_BY(sliding_destroy) struct sliding *sliding = NULL;
     const struct dataset_planes planes = planes_of(model, images);
     const struct window_watch watch = {NULL, NULL};
     TRY(segmenter_drop_plans(segmenter));
     TRY(dataset_images_from_planes(&planes, images->height, images->width, &self->whole));
     TRY(sliding_create(self->device, network, config, model->n_categories, images->n_channels,
                        &sliding));
-    adele_status status = sliding_check_memory(sliding, network, 1);
-    if (status == ADELE_OK)
-        status = network_allocate(network);
-    if (status == ADELE_OK)
-        status = window_predict_images(sliding, &self->whole, model->n_categories, &watch, classes,
-                                       self->probabilities);
-    sliding_destroy(sliding);
-    return status;
+    TRY(sliding_check_memory(sliding, network, 1));
+    TRY(network_allocate(network));
+    return window_predict_images(sliding, &self->whole, model->n_categories, &watch, classes,
+                                 self->probabilities);
 }
 
 adele_status segment_images(struct segmenter *segmenter, const struct adele_images *images,
@@ -213,11 +206,9 @@ adele_status segment_images(struct segmenter *segmenter, const struct adele_imag
     bool has_windows = config.window_h > 0;
     if (!has_windows && images->n < config.batch)
         config.batch = images->n; // other rows would be computed for nothing
+    CLEANUP(segmentation_deinit)
     struct segmentation self = {.device = model->device,
                                 .probabilities = probabilities,
                                 .row = (size_t)model->n_categories * count_pixels(images)};
-    adele_status status =
-        (has_windows ? segment_windows : segment)(segmenter, images, &config, &self, classes);
-    segmentation_deinit(&self);
-    return status;
+    return (has_windows ? segment_windows : segment)(segmenter, images, &config, &self, classes);
 }

@@ -48,7 +48,7 @@ adele_status set_inference_create(const struct adele_device *device, struct netw
                                   const struct inference_config *config,
                                   const struct dataset_origin *origin, int n_categories, int c,
                                   int h, int w, struct set_inference **out) {
-    struct set_inference *self = NULL;
+    OWNED_BY(set_inference_destroy) struct set_inference *self = NULL;
     TRY(ALLOCATE(&self, 1));
     *self = (struct set_inference){.device = device,
                                    .origin = origin,
@@ -56,12 +56,10 @@ adele_status set_inference_create(const struct adele_device *device, struct netw
                                    .n_categories = n_categories,
                                    .h = h,
                                    .w = w};
-    adele_status status = create(self, network, config, c);
-    if (status == ADELE_OK)
-        *out = self;
-    else
-        set_inference_destroy(self);
-    return status;
+    TRY(create(self, network, config, c));
+    *out = self;
+    self = NULL;
+    return ADELE_OK;
 }
 
 void set_inference_destroy(struct set_inference *self) {

@@ -5,6 +5,7 @@
 #ifndef ADELE_PREDICT_SET_INFERENCE_H
 #define ADELE_PREDICT_SET_INFERENCE_H
 
+#include "base/memory.h"
 #include "predict/inference.h"
 #include "ranks/image_share.h"
 
@@ -22,6 +23,7 @@ ADELE_MUST_CHECK adele_status set_inference_create(const struct adele_device *de
                                                    int n_categories, int c, int h, int w,
                                                    struct set_inference **out);
 void set_inference_destroy(struct set_inference *self); // NULL is legal
+OWNER(set_inference_destroy, struct set_inference)
 // With a window: maps have the images' size (output.h and w are 0) and no probabilities are given.
 // Outside of an image the prediction is 255 and confidences are 0.
 ADELE_MUST_CHECK adele_status set_inference_begin(struct set_inference *self,

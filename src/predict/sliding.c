@@ -34,6 +34,14 @@ struct pass {
     int n_read;       // rows of the image
 };
 
+static void pass_deinit(struct pass *pass) {
+    window_axis_deinit(&pass->rows);
+    window_axis_deinit(&pass->columns);
+    memory_free(pass->band);
+    memory_free(pass->sum);
+    memory_free(pass->classes);
+}
+
 void sliding_destroy(struct sliding *sliding) {
     if (!sliding)
         return;
@@ -60,7 +68,7 @@ static adele_status allocate(struct sliding *self) {
 adele_status sliding_create(const struct adele_device *device, struct network *network,
                             const struct inference_config *config, int n_categories, int c,
                             struct sliding **out) {
-    struct sliding *self = NULL;
+    OWNED_BY(sliding_destroy) struct sliding *self = NULL;
     TRY(ALLOCATE(&self, 1));
     *self = (struct sliding){.device = device,
                              .batch = config->batch,
@@ -73,13 +81,11 @@ adele_status sliding_create(const struct adele_device *device, struct network *n
     if (status == ADELE_CONFIG || status == ADELE_INVALID_ARGUMENT)
         status =
             fail_context(status, "windows of %d x %d pixels (height x width)", self->h, self->w);
-    if (status == ADELE_OK)
-        status = allocate(self);
-    if (status == ADELE_OK)
-        *out = self;
-    else
-        sliding_destroy(self);
-    return status;
+    TRY(status);
+    TRY(allocate(self));
+    *out = self;
+    self = NULL;
+    return ADELE_OK;
 }
 
 adele_status sliding_check_memory(const struct sliding *sliding, struct network *network,
@@ -305,19 +311,12 @@ static adele_status begin_pass(struct pass *pass) {
 
 adele_status sliding_run(struct sliding *sliding, const struct sliding_image *image,
                          const struct sliding_output *output) {
+    CLEANUP(pass_deinit)
     struct pass pass = {.sliding = sliding,
                         .image = image,
                         .output = output,
                         .pixel_bytes = image->is_f16 ? sizeof(uint16_t) : sizeof(uint8_t)};
-    adele_status status = prepare_batch(sliding, image);
-    if (status == ADELE_OK)
-        status = begin_pass(&pass);
-    if (status == ADELE_OK)
-        status = run_pass(&pass);
-    window_axis_deinit(&pass.rows);
-    window_axis_deinit(&pass.columns);
-    memory_free(pass.band);
-    memory_free(pass.sum);
-    memory_free(pass.classes);
-    return status;
+    TRY(prepare_batch(sliding, image));
+    TRY(begin_pass(&pass));
+    return run_pass(&pass);
 }

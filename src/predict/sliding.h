@@ -7,6 +7,7 @@
 #ifndef ADELE_PREDICT_SLIDING_H
 #define ADELE_PREDICT_SLIDING_H
 
+#include "base/memory.h"
 #include "predict/inference.h"
 
 struct sliding;
@@ -20,6 +21,7 @@ ADELE_MUST_CHECK adele_status sliding_create(const struct adele_device *device,
 ADELE_MUST_CHECK adele_status sliding_check_memory(const struct sliding *sliding,
                                                    struct network *network, int n_processes);
 void sliding_destroy(struct sliding *sliding); // NULL is legal
+OWNER(sliding_destroy, struct sliding)
 
 // One image, whose rows are read once, from the first to the last.
 struct sliding_image {

@@ -2,6 +2,7 @@
 #include "predict/window_case.h"
 
 #include "base/fail.h"
+#include "base/memory.h"
 #include "data/case_rows.h"
 #include "output/prediction_writer.h"
 
@@ -101,7 +102,7 @@ static adele_status predict_rows(struct sliding *sliding, struct case_rows *rows
 adele_status window_predict_picture(struct sliding *sliding, const struct dataset *dataset,
                                     enum dataset_split split, int i_case, const char *folder,
                                     const struct window_watch *watch, bool *is_done) {
-    struct case_rows rows;
+    CLEANUP(case_rows_close) struct case_rows rows = {0};
     struct prediction_writer *writer = NULL;
     TRY(case_rows_open(dataset, split, i_case, &rows, is_done));
     if (!*is_done)
@@ -114,6 +115,5 @@ adele_status window_predict_picture(struct sliding *sliding, const struct datase
         status = prediction_writer_commit(writer);
     else
         prediction_writer_abandon(writer);
-    case_rows_close(&rows);
     return status;
 }

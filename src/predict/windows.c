@@ -22,7 +22,7 @@ static int find_start(const struct window_axis *axis, int i) {
 }
 
 adele_status window_axis_init(struct window_axis *out, int extent, int window) {
-    double *sum = NULL;
+    OWNED double *sum = NULL;
     *out = (struct window_axis){
         .extent = extent, .window = window, .n = count_windows(extent, window)};
     TRY(ALLOCATE(&out->start, out->n));
@@ -43,7 +43,6 @@ adele_status window_axis_init(struct window_axis *out, int extent, int window) {
     }
     for (int at = 0; at < extent; at++)
         out->sum[at] = (float)sum[at];
-    memory_free(sum);
     return ADELE_OK;
 }
 

@@ -16,8 +16,8 @@ adele_status agreement_reach(struct ranks *ranks, bool *stop, int *n_skipped) {
 
 adele_status agreement_first_text(struct ranks *ranks, char **text) {
     int n_ranks = ranks_count(ranks);
-    size_t *starts = NULL;
-    char *all = NULL;
+    OWNED size_t *starts = NULL;
+    OWNED char *all = NULL;
     if (n_ranks == 1)
         return ADELE_OK;
     TRY(ALLOCATE(&starts, (size_t)n_ranks + 1));
@@ -25,12 +25,10 @@ adele_status agreement_first_text(struct ranks *ranks, char **text) {
         ranks_gather_sized(ranks, *text, *text ? strlen(*text) + 1 : 0, (void **)&all, starts);
     memory_free(*text);
     *text = NULL;
+    TRY(status);
+    if (starts[n_ranks] == 0)
+        return ADELE_OK;
     // Texts follow each other without gaps, so that the first one begins all of them.
-    if (status == ADELE_OK && starts[n_ranks] > 0) {
-        *text = memory_printf("%s", all);
-        status = CHECK_MEMORY(*text);
-    }
-    memory_free(all);
-    memory_free(starts);
-    return status;
+    *text = memory_printf("%s", all);
+    return CHECK_MEMORY(*text);
 }

@@ -40,37 +40,30 @@ static adele_status describe(const struct dataset *dataset, struct buffer *buffe
 static adele_status take(const struct ranks *ranks, const struct dataset *dataset, const char *all,
                          const char *end) {
     struct notes logged = *dataset->logged_notes;
-    struct palette_check *palettes = NULL;
-    adele_status status = palette_check_create(&palettes);
-    while (all < end && status == ADELE_OK) {
+    OWNED_BY(palette_check_destroy) struct palette_check *palettes = NULL;
+    TRY(palette_check_create(&palettes));
+    while (all < end) {
         struct finding finding;
         memcpy(&finding, all, sizeof finding);
         const char *path = all + sizeof finding;
         if (!finding.is_note)
-            status = palette_check_add_color(palettes, path, finding.index, finding.rgb);
+            TRY(palette_check_add_color(palettes, path, finding.index, finding.rgb));
         else if (ranks_index(ranks) == 0)
             notes_log_case(&logged, 1u << finding.index, path);
         all = path + strlen(path) + 1;
     }
-    palette_check_destroy(palettes);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status case_findings_share(struct ranks *ranks, const struct dataset *dataset) {
-    struct buffer buffer = {0};
-    void *all = NULL;
-    size_t *starts = NULL;
-    adele_status status;
+    CLEANUP(buffer_deinit) struct buffer buffer = {0};
+    OWNED void *all = NULL;
+    OWNED size_t *starts = NULL;
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
-    TRY_GOTO(ALLOCATE(&starts, ranks_count(ranks) + 1), done);
-    TRY_GOTO(describe(dataset, &buffer), done);
-    TRY_GOTO(ranks_gather_sized(ranks, buffer.data, buffer.n_bytes, &all, starts), done);
-    status = take(ranks, dataset, all, (const char *)all + starts[ranks_count(ranks)]);
-    status = ranks_agree(ranks, status);
-done:
-    buffer_deinit(&buffer);
-    memory_free(starts);
-    memory_free(all);
-    return status;
+    TRY(ALLOCATE(&starts, ranks_count(ranks) + 1));
+    TRY(describe(dataset, &buffer));
+    TRY(ranks_gather_sized(ranks, buffer.data, buffer.n_bytes, &all, starts));
+    const char *end = (const char *)all + starts[ranks_count(ranks)];
+    return ranks_agree(ranks, take(ranks, dataset, all, end));
 }

@@ -66,18 +66,14 @@ adele_status ranks_gather_sized(struct ranks *ranks, const void *mine, size_t by
     starts[1] = bytes;
     if (ranks != NULL)
         TRY(gather_starts(ranks, bytes, starts));
-    char *block = memory_aligned(starts[n] > 0 ? starts[n] : 1);
+    OWNED char *block = memory_aligned(starts[n] > 0 ? starts[n] : 1);
     TRY(CHECK_MEMORY(block));
-    adele_status status = ADELE_OK;
     if (ranks != NULL)
-        status = gather(ranks, MESSAGES_GATHER_SIZED, mine, block, starts, ranks->time_limit);
+        TRY(gather(ranks, MESSAGES_GATHER_SIZED, mine, block, starts, ranks->time_limit));
     else if (bytes > 0)
         memcpy(block, mine, bytes);
-    if (status != ADELE_OK) {
-        memory_free(block);
-        return status;
-    }
     *all = block;
+    block = NULL;
     return ADELE_OK;
 }
 

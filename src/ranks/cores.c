@@ -55,25 +55,25 @@ static int count_own(const struct ranks *ranks, const struct cores *all, int ran
 }
 
 adele_status ranks_share_cores(struct ranks *ranks) {
-    struct cores mine, *all = NULL;
+    struct cores mine;
+    OWNED struct cores *all = NULL;
     if (ranks == NULL)
         return ADELE_OK;
     find_cores(&mine);
     TRY(ALLOCATE(&all, ranks->n));
-    adele_status status = ranks_gather(ranks, &mine, sizeof mine, all);
     ranks->fewest.rank = -1;
-    for (int r = ranks->n - 1; r >= 0 && status == ADELE_OK; r--) {
+    TRY(ranks_gather(ranks, &mine, sizeof mine, all));
+    for (int r = ranks->n - 1; r >= 0; r--) {
         int n_share, n_own = count_own(ranks, all, r, &n_share);
         if (r == ranks->index)
             ranks->n_cores = n_own;
         if (n_own < n_share)
             ranks->fewest = (struct few_cores){r, n_own, n_share};
     }
-    memory_free(all);
     const char *setting = getenv("OMP_NUM_THREADS");
-    if (status == ADELE_OK && mine.n_host > 0 && (setting == NULL || *setting == '\0'))
+    if (mine.n_host > 0 && (setting == NULL || *setting == '\0'))
         omp_set_num_threads(ranks->n_cores);
-    return status;
+    return ADELE_OK;
 }
 
 void ranks_log_cores(const struct ranks *ranks) {

@@ -36,7 +36,7 @@ static bool is_any_missing(int n_images, const int *owners) {
 // Images that this epoch has not reached are those of the epochs before, the last of which counts.
 adele_status image_owners_of_training(const struct epoch_batches *batches, uint64_t seed, int epoch,
                                       int n_steps, int n_images, int n_ranks, int *owners) {
-    int *order = NULL;
+    OWNED int *order = NULL;
     TRY(ALLOCATE(&order, n_images));
     for (int i = 0; i < n_images; i++)
         owners[i] = -1;
@@ -46,7 +46,6 @@ adele_status image_owners_of_training(const struct epoch_batches *batches, uint6
     }
     for (int i = 0; i < n_images; i++)
         owners[i] = owners[i] < 0 ? 0 : owners[i];
-    memory_free(order);
     return ADELE_OK;
 }
 

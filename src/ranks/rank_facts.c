@@ -36,25 +36,22 @@ void rank_fact_set_option(struct rank_fact *fact, const char *name, const char *
 
 // The same error on each rank; the agreement makes that known, so that rank 0 alone tells it.
 adele_status rank_facts_compare(struct ranks *ranks, int n, const struct rank_fact *facts) {
-    char(*all)[RANK_FACT_BYTES] = NULL;
-    adele_status status = ADELE_OK;
+    OWNED char(*all)[RANK_FACT_BYTES] = NULL;
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
-    for (int i = 0; i < n && status == ADELE_OK; i++) {
-        TRY(ALLOCATE(&all, ranks_count(ranks)));
-        status = ranks_gather(ranks, facts[i].value, RANK_FACT_BYTES, all);
-        for (int r = 1; r < ranks_count(ranks) && status == ADELE_OK; r++)
+    TRY(ALLOCATE(&all, ranks_count(ranks)));
+    for (int i = 0; i < n; i++) {
+        TRY(ranks_gather(ranks, facts[i].value, RANK_FACT_BYTES, all));
+        for (int r = 1; r < ranks_count(ranks); r++)
             if (strncmp(all[r], all[0], RANK_FACT_BYTES) != 0)
-                status = ranks_agree(
+                return ranks_agree(
                     ranks,
                     FAIL(ADELE_INVALID_ARGUMENT, facts[i].is_option ? OPTION_HINT : rank_facts_hint,
                          "rank %d on %s differs in %s: it has %.*s, rank 0 on %s has %.*s", r,
                          ranks_host(ranks, r), facts[i].name, RANK_FACT_BYTES, all[r],
                          ranks_host(ranks, 0), RANK_FACT_BYTES, all[0]));
-        memory_free(all);
-        all = NULL;
     }
-    return status;
+    return ADELE_OK;
 }
 
 // ---- files --------------------------------------------------------------------------------------

@@ -96,20 +96,17 @@ int ranks_launched_index(void) {
 
 adele_status ranks_open(struct ranks **out) {
     struct launch launch = launch_find();
-    struct ranks *ranks = NULL;
+    OWNED struct ranks *ranks = NULL;
     *out = NULL;
     if (launch.n_processes == 1)
         return ADELE_OK;
     TRY(ALLOCATE(&ranks, 1));
-    adele_status status = mpi_open(&launch, &ranks->transport);
-    if (status != ADELE_OK) {
-        memory_free(ranks);
-        return status;
-    }
+    TRY(mpi_open(&launch, &ranks->transport));
     ranks->n = ranks->transport->n_ranks;
     ranks->index = ranks->transport->index;
     *out = ranks; // also after an error: ranks_close ends the others then
-    return meet(ranks);
+    ranks = NULL;
+    return meet(*out);
 }
 
 // ---- end ----------------------------------------------------------------------------------------

@@ -22,15 +22,12 @@ static adele_status check_place(const struct config *config, const char *run_fol
 // Files of an earlier attempt are in the manifest; others are not of a run.
 static adele_status check_names(const char *run_folder, const struct output_manifest *manifest) {
     for (int i = 0; output_run_names[i]; i++) {
-        char *path = file_join(run_folder, output_run_names[i]);
+        OWNED char *path = file_join(run_folder, output_run_names[i]);
         TRY(CHECK_MEMORY(path));
-        adele_status status = ADELE_OK;
         if (file_exists(path) && !output_manifest_find(manifest, output_run_names[i]))
-            status = FAIL(
+            return FAIL(
                 ADELE_INVALID_ARGUMENT, "Choose another folder with --run, or move it away.",
                 "%s is there already, and no run that was begun in %s left it", path, run_folder);
-        memory_free(path);
-        TRY(status);
     }
     return ADELE_OK;
 }
@@ -144,8 +141,7 @@ adele_status run_folder_check_resumable(const char *run_folder) {
 }
 
 void run_folder_unclaim(const char *run_folder) {
-    char *manifest = file_join(run_folder, OUTPUT_MANIFEST_NAME);
+    OWNED char *manifest = file_join(run_folder, OUTPUT_MANIFEST_NAME);
     if (manifest != NULL && unlink(manifest) == 0)
         (void)rmdir(run_folder);
-    memory_free(manifest);
 }

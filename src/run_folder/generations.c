@@ -111,26 +111,21 @@ static adele_status check_text(const char *path, const cJSON *json) {
 }
 
 adele_status manifest_read(const char *run_folder, struct generation_list *out) {
-    cJSON *json = NULL;
-    adele_status status = ADELE_OK;
+    CLEANUP(generation_list_deinit) struct generation_list list = {0};
+    OWNED_BY(cJSON_Delete) cJSON *json = NULL;
     *out = (struct generation_list){0};
-    char *path = file_join(run_folder, MANIFEST);
+    OWNED char *path = file_join(run_folder, MANIFEST);
     TRY(CHECK_MEMORY(path));
     if (!file_exists(path))
-        goto done;
-    TRY_GOTO(json_read(path, &json), done);
-    if (!cJSON_IsArray(json)) {
-        status = FAIL(ADELE_FORMAT, HINT_MANIFEST, "%s: not a list", path);
-        goto done;
-    }
-    TRY_GOTO(check_text(path, json), done);
-    TRY_GOTO(parse_manifest(path, json, out), done);
-done:
-    if (status != ADELE_OK)
-        generation_list_deinit(out);
-    cJSON_Delete(json);
-    memory_free(path);
-    return status;
+        return ADELE_OK;
+    TRY(json_read(path, &json));
+    if (!cJSON_IsArray(json))
+        return FAIL(ADELE_FORMAT, HINT_MANIFEST, "%s: not a list", path);
+    TRY(check_text(path, json));
+    TRY(parse_manifest(path, json, &list));
+    *out = list;
+    list = (struct generation_list){0};
+    return ADELE_OK;
 }
 
 adele_status manifest_write(const char *run_folder, const struct generation_list *list) {
@@ -189,10 +184,5 @@ adele_status generation_open(const char *path, int epoch, const struct generatio
                              struct safetensors **file, struct generation *out) {
     *out = (struct generation){0};
     TRY(safetensors_open(path, file));
-    adele_status status = describe(path, *file, epoch, listed, out);
-    if (status != ADELE_OK) {
-        safetensors_close(*file);
-        *file = NULL;
-    }
-    return status;
+    return describe(path, *file, epoch, listed, out);
 }

@@ -36,7 +36,8 @@ ADELE_MUST_CHECK adele_status manifest_write(const char *run_folder,
 ADELE_MUST_CHECK adele_status generation_write(const char *path, const int64_t shape[3],
                                                const void *labels, struct generation *generation);
 // Opens a generation's file; ADELE_FORMAT when it is damaged or of another epoch. *out is what the
-// file says; n_changed is taken from `listed` (NULL: -1) for early files, which lack it.
+// file says; n_changed is taken from `listed` (NULL: -1) for early files, which lack it. Close
+// *file (NULL before), also after an error.
 ADELE_MUST_CHECK adele_status generation_open(const char *path, int epoch,
                                               const struct generation *listed,
                                               struct safetensors **file, struct generation *out);

@@ -84,20 +84,17 @@ static adele_status find_column(struct metrics *metrics, const char *name, int *
 
 static adele_status add_row(struct metrics *metrics) {
     TRY(GROW(&metrics->rows, metrics->n_rows));
-    struct buffer text = {0};
-    adele_status status = ADELE_OK;
-    TRY_GOTO(buffer_printf(&text, "%d,%ld", metrics->epoch, metrics->step), fail);
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(buffer_printf(&text, "%d,%ld", metrics->epoch, metrics->step));
     for (int i = 0; i < metrics->n_columns; i++) {
-        TRY_GOTO(buffer_text(&text, ","), fail);
+        TRY(buffer_text(&text, ","));
         const struct column *column = &metrics->columns[i];
         double value = column->is_there ? column->value : NAN;
-        TRY_GOTO(buffer_number(&text, value, ""), fail);
+        TRY(buffer_number(&text, value, ""));
     }
     metrics->rows[metrics->n_rows++] = (struct row){text.data, metrics->n_columns};
+    text = (struct buffer){0};
     return ADELE_OK;
-fail:
-    buffer_deinit(&text);
-    return status;
 }
 
 static adele_status write_csv(const struct metrics *metrics) {
@@ -276,14 +273,13 @@ adele_status metrics_open(const char *run_folder, int keep_epochs, struct metric
 
 // Where the file's bytes first differ from the text; what follows the text is of later epochs.
 static adele_status find_damage(const char *path, const char *text, size_t n_bytes, long *out) {
-    char *found = NULL;
+    OWNED char *found = NULL;
     size_t n_found = 0, same = 0;
     *out = 0;
     if (file_exists(path))
         TRY(file_read(path, 0, &found, &n_found));
     while (same < n_bytes && same < n_found && found[same] == text[same])
         same++;
-    memory_free(found);
     *out = same < n_bytes ? (long)same : -1;
     return ADELE_OK;
 }
@@ -291,13 +287,11 @@ static adele_status find_damage(const char *path, const char *text, size_t n_byt
 adele_status metrics_reopen(const char *run_folder, const char *text, size_t n_bytes,
                             struct metrics **out, long *out_damage) {
     *out = NULL;
-    char *path = file_join(run_folder, "metrics.jsonl");
+    OWNED char *path = file_join(run_folder, "metrics.jsonl");
     TRY(CHECK_MEMORY(path));
-    adele_status status = find_damage(path, text, n_bytes, out_damage);
-    if (status == ADELE_OK)
-        status = file_write(path, text, n_bytes);
-    memory_free(path);
-    return status == ADELE_OK ? metrics_open(run_folder, INT_MAX, out) : status;
+    TRY(find_damage(path, text, n_bytes, out_damage));
+    TRY(file_write(path, text, n_bytes));
+    return metrics_open(run_folder, INT_MAX, out);
 }
 
 const char *metrics_text(const struct metrics *metrics, size_t *n_bytes) {

@@ -78,17 +78,16 @@ static adele_status parse_lines(const char *path, size_t n_bytes, int keep_epoch
 }
 
 adele_status records_read(const char *path, int keep_epochs, struct records *out) {
+    CLEANUP(records_deinit) struct records records = {0};
     *out = (struct records){0};
-    adele_status status = ADELE_OK;
     size_t n_bytes = 0;
-    TRY(file_read(path, MAX_FILE_BYTES, &out->text, &n_bytes));
+    TRY(file_read(path, MAX_FILE_BYTES, &records.text, &n_bytes));
     size_t n_lines = 1;
     for (size_t i = 0; i < n_bytes; i++)
-        n_lines += out->text[i] == '\n';
-    TRY_GOTO(ALLOCATE(&out->items, n_lines), fail);
-    TRY_GOTO(parse_lines(path, n_bytes, keep_epochs, out), fail);
+        n_lines += records.text[i] == '\n';
+    TRY(ALLOCATE(&records.items, n_lines));
+    TRY(parse_lines(path, n_bytes, keep_epochs, &records));
+    *out = records;
+    records = (struct records){0};
     return ADELE_OK;
-fail:
-    records_deinit(out);
-    return status;
 }

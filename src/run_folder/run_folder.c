@@ -44,16 +44,13 @@ adele_status run_folder_guard(const char *run_folder, const struct config *confi
 }
 
 adele_status run_folder_load_config(const char *run_folder, const char *data, struct config **out) {
-    char *path = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
+    OWNED char *path = NULL;
     TRY(run_folder_path(run_folder, RUN_CONFIG, &path));
-    adele_status status = config_load(path, 0, NULL, out);
-    memory_free(path);
-    TRY(status);
-    (*out)->is_of_run = true;
-    status = run_paths_resolve(run_folder, data, *out);
-    if (status != ADELE_OK) {
-        config_destroy(*out);
-        *out = NULL;
-    }
-    return status;
+    TRY(config_load(path, 0, NULL, &config));
+    config->is_of_run = true;
+    TRY(run_paths_resolve(run_folder, data, config));
+    *out = config;
+    config = NULL;
+    return ADELE_OK;
 }

@@ -57,14 +57,10 @@ static adele_status add_bytes(struct buffer *out, int field, const void *data, s
 }
 
 static adele_status add_record(struct buffer *file, const struct buffer *event) {
-    struct buffer length = {0};
-    adele_status status = add_little_endian(&length, event->n_bytes, 8);
-    if (status == ADELE_OK)
-        status = buffer_add(file, length.data, 8);
-    if (status == ADELE_OK)
-        status = add_little_endian(file, tensorboard_mask(tensorboard_crc32c(length.data, 8)), 4);
-    buffer_deinit(&length);
-    TRY(status);
+    CLEANUP(buffer_deinit) struct buffer length = {0};
+    TRY(add_little_endian(&length, event->n_bytes, 8));
+    TRY(buffer_add(file, length.data, 8));
+    TRY(add_little_endian(file, tensorboard_mask(tensorboard_crc32c(length.data, 8)), 4));
     TRY(buffer_add(file, event->data, event->n_bytes));
     uint32_t crc = tensorboard_crc32c(event->data, event->n_bytes);
     return add_little_endian(file, tensorboard_mask(crc), 4);

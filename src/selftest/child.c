@@ -282,13 +282,10 @@ static void close_devices(struct child *child) {
 }
 
 adele_status child_run(const struct child_options *options) {
+    CLEANUP(close_devices)
     struct child child = {
         .options = options, .begun = clock_seconds(), .left_out = options->left_out};
-    adele_status status = open_devices(&child);
-    if (status == ADELE_OK)
-        status = test_small(&child);
-    if (status == ADELE_OK)
-        status = test_network(&child);
-    close_devices(&child);
-    return status;
+    TRY(open_devices(&child));
+    TRY(test_small(&child));
+    return test_network(&child);
 }

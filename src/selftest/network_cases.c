@@ -31,16 +31,14 @@ static adele_status find_input(const struct config *config, const struct dataset
 static adele_status plan_ops(const struct config *config, struct network_cases *cases) {
     struct dataset_config data;
     struct network_config network;
-    struct dataset *dataset = NULL;
+    OWNED_BY(dataset_close) struct dataset *dataset = NULL;
     config_dataset(config, &data);
     config_network(config, &network);
     struct adele_shape input;
     TRY(dataset_open(&data, &dataset));
     network.n_channels = dataset->n_channels;
     network.n_categories = dataset->n_categories;
-    adele_status status = find_input(config, dataset, &input);
-    dataset_close(dataset);
-    TRY(status);
+    TRY(find_input(config, dataset, &input));
     TRY(network_build_graph(&network, &cases->graph));
     return planned_ops_create(&cases->graph, input, config->train.precision, &cases->ops);
 }
@@ -101,18 +99,17 @@ static adele_status make_list(struct network_cases *cases) {
 
 adele_status network_cases_init(const char *path, int n_sets, const char *const *sets,
                                 struct network_cases *out) {
-    struct config *config = NULL;
-    memset(out, 0, sizeof *out);
-    graph_init(&out->graph);
+    OWNED_BY(config_destroy) struct config *config = NULL;
+    CLEANUP(network_cases_deinit) struct network_cases cases = {0};
+    *out = (struct network_cases){0};
+    graph_init(&cases.graph);
     TRY(config_load(path, n_sets, sets, &config));
-    out->precision = config->train.precision;
-    adele_status status = plan_ops(config, out);
-    config_destroy(config);
-    if (status == ADELE_OK)
-        status = make_list(out);
-    if (status != ADELE_OK)
-        network_cases_deinit(out);
-    return status;
+    cases.precision = config->train.precision;
+    TRY(plan_ops(config, &cases));
+    TRY(make_list(&cases));
+    *out = cases;
+    cases = (struct network_cases){0};
+    return ADELE_OK;
 }
 
 void network_cases_deinit(struct network_cases *cases) {

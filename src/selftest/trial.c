@@ -96,45 +96,37 @@ static float *random_array(struct trial *trial, size_t count, double low, double
 
 void *trial_tensor(struct trial *trial, struct adele_shape shape, double low, double high) {
     const struct adele_device_iface *iface = trial->device->iface;
-    float *values = random_array(trial, shape_count(shape), low, high);
+    OWNED float *values = random_array(trial, shape_count(shape), low, high);
     void *block =
         values == NULL ? NULL : trial_block(trial, iface->tensor_bytes(trial->device, shape));
     if (block != NULL)
         (void)trial_check(trial, iface->tensor_upload(trial->device, block, shape, values));
-    memory_free(values);
     return block;
 }
 
 float *trial_floats(struct trial *trial, size_t count, double low, double high) {
-    float *values = random_array(trial, count, low, high);
-    float *block = values == NULL ? NULL : trial_upload(trial, values, count * sizeof *values);
-    memory_free(values);
-    return block;
+    OWNED float *values = random_array(trial, count, low, high);
+    return values == NULL ? NULL : trial_upload(trial, values, count * sizeof *values);
 }
 
 uint16_t *trial_halves(struct trial *trial, size_t count, double low, double high) {
-    float *values = random_array(trial, count, low, high);
-    uint16_t *halves = NULL, *block = NULL;
-    if (values != NULL && trial_check(trial, ALLOCATE(&halves, count))) {
-        for (size_t i = 0; i < count; i++)
-            halves[i] = half_from_float(values[i]);
-        block = trial_upload(trial, halves, count * sizeof *halves);
-    }
-    memory_free(halves);
-    memory_free(values);
-    return block;
+    OWNED float *values = random_array(trial, count, low, high);
+    OWNED uint16_t *halves = NULL;
+    if (values == NULL || !trial_check(trial, ALLOCATE(&halves, count)))
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        halves[i] = half_from_float(values[i]);
+    return trial_upload(trial, halves, count * sizeof *halves);
 }
 
 uint8_t *trial_bytes(struct trial *trial, size_t count, int n_values) {
     uint64_t state = (++trial->n_seeds) << 32;
-    uint8_t *values = NULL;
+    OWNED uint8_t *values = NULL;
     if (trial->status != ADELE_OK || !trial_check(trial, ALLOCATE(&values, count)))
         return NULL;
     for (size_t i = 0; i < count; i++)
         values[i] = (uint8_t)((next_word(&state) >> 40) % (uint64_t)n_values);
-    uint8_t *block = trial_upload(trial, values, count);
-    memory_free(values);
-    return block;
+    return trial_upload(trial, values, count);
 }
 
 // ---- outputs ------------------------------------------------------------------------------------
