@@ -132,8 +132,6 @@ static adele_status predict_batch_of(struct resident *train, int image, int batc
     return set_inference_run(inference, train, &output);
 }
 
-OWNER(set_inference_destroy, struct set_inference)
-
 // The network's own prediction of the examples, at scale 1 in eval mode.
 static adele_status predict_examples(struct run_data *data, struct network *network,
                                      const int *chosen, int n, int batch,
