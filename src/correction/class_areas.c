@@ -7,11 +7,10 @@
 #include "base/half.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "correction/gate.h"
 
 #include <math.h>
 #include <string.h>
-
-#define UNIT (1 << 20) // of probabilities
 
 struct measuring {
     const struct ensemble *ensemble;
@@ -19,7 +18,7 @@ struct measuring {
     uint8_t *labels;         // (h, w) of an image
     uint16_t *probabilities; // (C, h_maps, w_maps) of an image
     int32_t *counts; // (h_maps, w_maps): pixels with a label that lie in an element of the maps
-    int64_t sums[2][256]; // pixels of each class; probabilities, in UNIT
+    int64_t sums[2][256]; // pixels of each class; probabilities, in GATE_UNIT
 };
 
 static void measuring_deinit(struct measuring *self) {
@@ -52,16 +51,13 @@ static void count_labels(struct measuring *self) {
     }
 }
 
-// What is not finite counts as 0, as in the guided filter.
 static void add_probabilities(struct measuring *self, float scale) {
     const struct adele_shape *maps = &self->ensemble->logits;
     size_t n_elements = (size_t)maps->h * (size_t)maps->w;
     for (int c = 0; c < maps->c; c++) {
         const uint16_t *map = self->probabilities + (size_t)c * n_elements;
-        for (size_t i = 0; i < n_elements; i++) {
-            float q = half_to_float(map[i]) * scale;
-            self->sums[1][c] += isfinite(q) ? llroundf(q * (float)UNIT) * self->counts[i] : 0;
-        }
+        for (size_t i = 0; i < n_elements; i++)
+            self->sums[1][c] += gate_mass(half_to_float(map[i]) * scale) * self->counts[i];
     }
 }
 
@@ -82,7 +78,7 @@ static adele_status count_share(struct measuring *self, float scale) {
 static void divide(const struct measuring *self, int epoch, float *out) {
     const struct run_data *data = self->ensemble->data;
     for (int c = 0; c < data->n_categories; c++) {
-        double labelled = (double)self->sums[0][c], probable = (double)self->sums[1][c] / UNIT;
+        double labelled = (double)self->sums[0][c], probable = (double)self->sums[1][c] / GATE_UNIT;
         double factor = labelled > 0.0 && probable > 0.0 ? sqrt(labelled / probable) : 1.0;
         out[c] = (float)fmin(fmax(factor, 1.0 / CLASS_AREA_LIMIT), CLASS_AREA_LIMIT);
         log_line(LOG_INFO,

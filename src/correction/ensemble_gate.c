@@ -103,8 +103,7 @@ static void count_image(struct counting *counting, struct areas *areas) {
     }
 }
 
-// Of the classes that the image's labels contain. What is not finite counts as 0, as in the guided
-// filter.
+// Of the classes that the image's labels contain.
 static void add_probabilities(struct counting *counting, const struct areas *areas, float scale) {
     const struct adele_shape *maps = &counting->gate->ensemble->logits;
     size_t n = (size_t)maps->h * (size_t)maps->w;
@@ -113,7 +112,7 @@ static void add_probabilities(struct counting *counting, const struct areas *are
         struct gate_counts *total = &counting->total[c];
         for (size_t i = 0; areas[c].labelled > 0 && i < n; i++) {
             float q = half_to_float(map[i]) * scale;
-            int64_t mass = isfinite(q) ? llroundf(q * (float)GATE_UNIT) : 0;
+            int64_t mass = gate_mass(q);
             total->mass += mass;
             total->sure_mass += q > 0.5f ? mass : 0;
         }

@@ -9,6 +9,7 @@
 #ifndef ADELE_CORRECTION_GATE_H
 #define ADELE_CORRECTION_GATE_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,10 @@
 
 // The fixed-point unit of the probabilities' sums: integers have the same sum in any order.
 #define GATE_UNIT (1 << 20)
+// A probability in that unit; what is not finite counts as 0, as in the guided filter.
+static inline int64_t gate_mass(float q) {
+    return isfinite(q) ? llroundf(q * (float)GATE_UNIT) : 0;
+}
 
 // Of a class: sums over the images whose labels contain it, since only those are rewritten to it.
 // Pixels labelled 255 are left out, except from the probabilities.
