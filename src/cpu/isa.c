@@ -71,7 +71,7 @@ bool cpu_isa_is_in(const struct cpu_registers *has, enum cpu_isa isa) {
     return false;
 }
 
-void cpu_isa_read(struct cpu_registers *out) {
+static void read_registers(struct cpu_registers *out) {
     uint32_t eax, ebx, ecx, edx;
     memset(out, 0, sizeof *out);
     if (__get_cpuid(1, &eax, &ebx, &ecx, &edx))
@@ -87,7 +87,7 @@ void cpu_isa_read(struct cpu_registers *out) {
 
 bool cpu_isa_is_there(enum cpu_isa isa) {
     struct cpu_registers registers;
-    cpu_isa_read(&registers);
+    read_registers(&registers);
     return cpu_isa_is_in(&registers, isa);
 }
 

@@ -49,7 +49,6 @@ bool cpu_isa_is_there(enum cpu_isa isa);
 struct cpu_registers {
     uint32_t leaf1_ecx, leaf7_ebx, leaf7_1_eax, xcr0;
 };
-void cpu_isa_read(struct cpu_registers *out);
 bool cpu_isa_is_in(const struct cpu_registers *has, enum cpu_isa isa);
 #endif
 

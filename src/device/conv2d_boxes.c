@@ -64,12 +64,6 @@ static int64_t axis_cost(struct axis axis, int box) {
     return taps;
 }
 
-// A tile's live taps are those of its rows times those of its columns.
-int64_t conv2d_boxes_taps(const struct conv2d_boxes *boxes) {
-    return axis_cost(x_of(boxes), boxes->box_w) * axis_cost(y_of(boxes), boxes->box_h) *
-           divide_up(boxes->n, boxes->box_n);
-}
-
 void conv2d_boxes_choose(struct conv2d_boxes *boxes) {
     if (boxes->kernel_x == 1 && boxes->kernel_y == 1 && boxes->offset_x == 0 &&
         boxes->offset_y == 0 && !boxes->is_spread) {

@@ -49,8 +49,6 @@ struct conv2d_parity conv2d_parity_of(int first, int kernel, int stride, int pad
 // its images become one row of pixels, so that only the last box is not full.
 void conv2d_boxes_choose(struct conv2d_boxes *boxes);
 int conv2d_boxes_count(const struct conv2d_boxes *boxes);
-// Live taps, summed over all tiles.
-int64_t conv2d_boxes_taps(const struct conv2d_boxes *boxes);
 // The tiles, those with most taps first, equal sets of taps together. `tiles` has room for
 // conv2d_boxes_count of them and one more.
 void conv2d_boxes_list(const struct conv2d_boxes *boxes, struct conv2d_box_tile *tiles);

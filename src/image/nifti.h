@@ -58,9 +58,6 @@ const char *nifti_datatype_name(int datatype);
 // in .gz (fixed time stamp: same labels, same bytes). Atomic.
 ADELE_MUST_CHECK adele_status nifti_save_labels(const char *path, const struct nifti_volume *like,
                                                 const uint8_t *labels);
-// The same for float values (probabilities, test volumes): data type float32.
-ADELE_MUST_CHECK adele_status nifti_save_floats(const char *path, const struct nifti_volume *like,
-                                                const float *voxels);
 // The same for whole numbers beyond 255: data type int32.
 ADELE_MUST_CHECK adele_status nifti_save_integers(const char *path, const struct nifti_volume *like,
                                                   const int32_t *values);

@@ -103,7 +103,7 @@ static adele_status write_voxels(struct volume_writer *writer, const struct voxe
         size_t n = n_voxels - done < per_chunk ? n_voxels - done : per_chunk;
         const unsigned char *from =
             (const unsigned char *)source->values + done * source->value_bytes;
-        for (size_t i = 0; i < n && !source->is_ready; ++i) { // floats and int32 alike
+        for (size_t i = 0; i < n && !source->is_ready; ++i) {
             uint32_t bits;
             memcpy(&bits, from + i * sizeof bits, sizeof bits);
             bytes_put(chunk + i * sizeof bits, sizeof bits, is_big_endian, bits);
@@ -143,11 +143,6 @@ done:
 adele_status nifti_save_labels(const char *path, const struct nifti_volume *like,
                                const uint8_t *labels) {
     return save(path, like, NIFTI_U8, &(struct voxel_source){labels, 1, true});
-}
-
-adele_status nifti_save_floats(const char *path, const struct nifti_volume *like,
-                               const float *voxels) {
-    return save(path, like, NIFTI_F32, &(struct voxel_source){voxels, sizeof *voxels, false});
 }
 
 adele_status nifti_save_integers(const char *path, const struct nifti_volume *like,

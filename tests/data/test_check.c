@@ -93,7 +93,7 @@ static void spacing_that_differs(void **state) {
     assert_int_equal(new_volume_init(&volume, TINY_W, TINY_H, TINY_SLICES, spacing), ADELE_OK);
     volume.voxels[7] = 1.0f;
     assert_int_equal(
-        nifti_save_floats(scratch_path(state, "set/labelsTr/v1.nii.gz"), &volume, volume.voxels),
+        new_volume_save(scratch_path(state, "set/labelsTr/v1.nii.gz"), &volume, volume.voxels),
         ADELE_OK);
     nifti_deinit(&volume);
     struct dataset_config config = tiny_config(state, "set");

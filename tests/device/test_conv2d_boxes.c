@@ -59,7 +59,6 @@ static void each_pixel_lies_in_one_tile(void **state) {
         struct conv2d_boxes boxes = boxes_of(s[0], s[1], s[2], s[3], s[4], s[5]);
         struct conv2d_box_tile tiles[MOST_TILES + 1];
         int n_tiles = conv2d_boxes_count(&boxes);
-        int64_t taps = 0;
         size_t n_pixels = (size_t)(boxes.n * boxes.h * boxes.w);
         unsigned char *seen = calloc(n_pixels, 1);
         assert_non_null(seen);
@@ -68,16 +67,24 @@ static void each_pixel_lies_in_one_tile(void **state) {
         conv2d_boxes_list(&boxes, tiles);
         for (int j = 0; j < n_tiles; j++) {
             mark_tile(&boxes, &tiles[j], seen);
-            taps += conv2d_box_count_taps(tiles[j].taps);
             if (j > 0)
                 assert_true(conv2d_box_count_taps(tiles[j].taps) <=
                             conv2d_box_count_taps(tiles[j - 1].taps));
         }
         for (size_t j = 0; j < n_pixels; j++)
             assert_int_equal(seen[j], 1);
-        assert_true(taps == conv2d_boxes_taps(&boxes));
         free(seen);
     }
+}
+
+static int count_taps(const struct conv2d_boxes *boxes) {
+    struct conv2d_box_tile tiles[MOST_TILES + 1];
+    int n_tiles = conv2d_boxes_count(boxes), taps = 0;
+    assert_in_range(n_tiles, 1, MOST_TILES);
+    conv2d_boxes_list(boxes, tiles);
+    for (int i = 0; i < n_tiles; i++)
+        taps += conv2d_box_count_taps(tiles[i].taps);
+    return taps;
 }
 
 // Ten images of VOC at the three scales of the paper: what boxes over several images save, the
@@ -94,7 +101,7 @@ static void taps_in_the_padding_are_skipped(void **state) {
         for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
             struct conv2d_boxes boxes =
                 boxes_of(10, sizes[j], sizes[j], 3, rows[i].dilation, rows[i].dilation);
-            taps += (double)conv2d_boxes_taps(&boxes);
+            taps += count_taps(&boxes);
             all += 9.0 * 10.0 * sizes[j] * sizes[j] / CONV2D_BOX_PIXELS;
         }
         if (!(all / taps >= 0.985 * rows[i].saving))

@@ -2,6 +2,7 @@
 // NIfTI volumes. The first byte says whether the others are the file, or what is compressed in it.
 #include "fuzz.h"
 #include "image/nifti.h"
+#include "support/new_volume.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static void round_trip(const struct nifti_volume *volume, int is_packed) {
     char path[300];
     size_t n = (size_t)volume->nx * (size_t)volume->ny * (size_t)volume->nz;
     snprintf(path, sizeof path, "%s/volume.nii%s", fuzz_folder(), is_packed ? ".gz" : "");
-    FUZZ_REQUIRE(nifti_save_floats(path, volume, volume->voxels) == ADELE_OK);
+    FUZZ_REQUIRE(new_volume_save(path, volume, volume->voxels) == ADELE_OK);
     FUZZ_REQUIRE(nifti_load(path, FUZZ_MEMORY_LIMIT, &again) == ADELE_OK);
     FUZZ_REQUIRE(again.nx == volume->nx && again.ny == volume->ny && again.nz == volume->nz);
     FUZZ_REQUIRE(memcmp(again.spacing, volume->spacing, sizeof again.spacing) == 0);

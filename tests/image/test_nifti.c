@@ -135,7 +135,7 @@ static void test_saved_header(void **state) {
         struct nifti_volume volume, back;
         assert_int_equal(nifti_load(nifti_draft_store(state, &draft), 0, &volume), ADELE_OK);
         const char *path = scratch_path(state, "saved.nii.gz");
-        assert_int_equal(nifti_save_floats(path, &volume, volume.voxels), ADELE_OK);
+        assert_int_equal(new_volume_save(path, &volume, volume.voxels), ADELE_OK);
         assert_int_equal(nifti_load(path, 0, &back), ADELE_OK);
         assert_true(compare_f32("floats", back.voxels, volume.voxels, 1, 2, 2, 3, 0, 0));
         nifti_deinit(&back);
@@ -213,7 +213,7 @@ static void test_full_disk(void **state) {
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     const char *path = scratch_path(state, "full.nii");
-    adele_status status = nifti_save_floats(path, &volume, volume.voxels);
+    adele_status status = new_volume_save(path, &volume, volume.voxels);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     (void)signal(SIGXFSZ, handler);
     assert_int_equal(status, ADELE_IO);
@@ -225,7 +225,7 @@ static adele_status save_and_load(const char *path) {
     struct nifti_volume volume = {0}, back = {0};
     adele_status status = new_volume_init(&volume, 5, 4, 3, (float[]){1, 1, 1});
     if (status == ADELE_OK)
-        status = nifti_save_floats(path, &volume, volume.voxels);
+        status = new_volume_save(path, &volume, volume.voxels);
     if (status == ADELE_OK)
         status = nifti_load(path, 0, &back);
     nifti_deinit(&volume);

@@ -84,7 +84,7 @@ static void check_real_volume(void **state, const char *path) {
     for (int i = 0; i < 2; ++i) {
         const char *saved = scratch_path(state, names[i]);
         adele_status status = i == 0 ? nifti_save_labels(saved, &volume, labels)
-                                     : nifti_save_floats(saved, &volume, volume.voxels);
+                                     : new_volume_save(saved, &volume, volume.voxels);
         assert_int_equal(status, ADELE_OK);
         nifti_image *image = oracle_read(saved, source);
         assert_int_equal(image->datatype, i == 0 ? 2 : 16);
@@ -114,7 +114,7 @@ static void test_new_volume_by_libnifti(void **state) {
     for (int i = 0; i < 24; ++i)
         volume.voxels[i] = (float)i / 3.0F;
     const char *path = scratch_path(state, "new.nii.gz");
-    assert_int_equal(nifti_save_floats(path, &volume, volume.voxels), ADELE_OK);
+    assert_int_equal(new_volume_save(path, &volume, volume.voxels), ADELE_OK);
     nifti_image *image = oracle_read(path, NULL);
     assert_true(image->nx == 4 && image->ny == 3 && image->nz == 2 && image->ndim == 3);
     for (int r = 0; r < 4; ++r)
@@ -143,7 +143,7 @@ static void test_drafts_by_libnifti(void **state) {
         for (size_t i = 0; i < 12; ++i)
             assert_true((float)oracle_value(source, i) == volume.voxels[i]);
         const char *saved = scratch_path(state, "copy.nii.gz");
-        assert_int_equal(nifti_save_floats(saved, &volume, volume.voxels), ADELE_OK);
+        assert_int_equal(new_volume_save(saved, &volume, volume.voxels), ADELE_OK);
         nifti_image *image = oracle_read(saved, source);
         for (size_t i = 0; i < 12; ++i)
             assert_true(oracle_value(image, i) == (double)volume.voxels[i]);

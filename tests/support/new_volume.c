@@ -68,3 +68,21 @@ fail:
     nifti_deinit(out);
     return status;
 }
+
+adele_status new_volume_save(const char *path, const struct nifti_volume *like,
+                             const float *voxels) {
+    struct nifti_volume volume = *like;
+    bool is_big_endian = like->is_big_endian != 0;
+    size_t n_voxels = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
+    OWNED unsigned char *header = NULL, *raw = NULL;
+    TRY(ALLOCATE(&header, like->header_bytes));
+    TRY(ALLOCATE(&raw, n_voxels * sizeof *voxels));
+    memcpy(header, like->header, like->header_bytes);
+    nifti_header_set_datatype(header, like->version, is_big_endian, NIFTI_F32);
+    for (size_t i = 0; i < n_voxels; i++)
+        bytes_put_f32(raw + i * sizeof *voxels, is_big_endian, voxels[i]);
+    volume.header = header;
+    volume.raw = raw;
+    volume.value_bytes = sizeof *voxels;
+    return nifti_save_raw(path, &volume);
+}

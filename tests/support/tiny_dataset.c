@@ -91,7 +91,7 @@ void tiny_volume(void *const *state, const char *path, int nz, const float *valu
     int n = TINY_W * TINY_H * nz;
     for (int i = 0; i < n; i++)
         volume.voxels[i] = values != NULL ? values[i] : (float)((i * 29 + seed * 7) % 997 - 300);
-    assert_int_equal(nifti_save_floats(in_folder(state, path), &volume, volume.voxels), ADELE_OK);
+    assert_int_equal(new_volume_save(in_folder(state, path), &volume, volume.voxels), ADELE_OK);
     nifti_deinit(&volume);
 }
 
