@@ -126,7 +126,7 @@ struct adele_train_options {
     // Above 0: ends with ADELE_OK after so many steps, or the run's last one. Nothing is evaluated
     // or corrected, no checkpoint is written, not even where should_stop stops it, and on_epoch is
     // not called.
-    long n_profile_steps;
+    int64_t n_profile_steps;
 
     // Called on the calling thread, with `context`; may be NULL. After every step and epoch, the
     // latter when its checkpoint is written. Anything but 0 from on_epoch stops the run like

@@ -34,7 +34,7 @@ struct trainer_options {
     struct ranks *ranks;         // borrowed; NULL: one process
     // Above 0: the run ends with ADELE_OK after so many steps (or its last one); nothing is
     // corrected or evaluated, and no checkpoint is written.
-    long n_profile_steps;
+    int64_t n_profile_steps;
     // All may be NULL. Called on the calling thread.
     // Once the folder is the run's, before the device is opened; an error ends the run.
     adele_status (*on_claimed)(void *context);
