@@ -31,11 +31,14 @@
 // ---- choice -------------------------------------------------------------------------------------
 
 const struct winograd_kernels *winograd_kernels_of(int block, bool is_bf16) {
-    const struct winograd_kernels *kernels =
-        is_bf16 && cpu_isa() == CPU_ISA_AVX512_BF16 ? winograd_kernels_avx512_bf16()
-        : cpu_isa() >= CPU_ISA_AVX512               ? winograd_kernels_avx512()
-        : cpu_isa() == CPU_ISA_AVX2                 ? winograd_kernels_avx2()
-                                                    : NULL;
+    const struct winograd_kernels *kernels = NULL;
+    (void)is_bf16;
+#if defined(__x86_64__)
+    kernels = is_bf16 && cpu_isa() == CPU_ISA_AVX512_BF16 ? &winograd_kernels_avx512_bf16
+              : cpu_isa() >= CPU_ISA_AVX512               ? &winograd_kernels_avx512
+              : cpu_isa() == CPU_ISA_AVX2                 ? &winograd_kernels_avx2
+                                                          : NULL;
+#endif
     return kernels != NULL && kernels->width == block ? kernels : NULL;
 }
 

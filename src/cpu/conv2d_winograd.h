@@ -90,10 +90,10 @@ struct winograd_kernels {
     void (*transform_gradient)(const float *from, size_t stride, int n_vectors, float *taps);
 };
 
-// NULL where the compiler has no such instruction set.
-const struct winograd_kernels *winograd_kernels_avx2(void);
-const struct winograd_kernels *winograd_kernels_avx512(void);
-const struct winograd_kernels *winograd_kernels_avx512_bf16(void);
+// On x86-64 alone.
+extern const struct winograd_kernels winograd_kernels_avx2;
+extern const struct winograd_kernels winograd_kernels_avx512;
+extern const struct winograd_kernels winograd_kernels_avx512_bf16;
 
 // Tiles that cover so many pixels.
 static inline int winograd_tiles(int extent) {

@@ -43,14 +43,4 @@ TARGET static inline __attribute__((always_inline)) __m128i narrow_avx2(__m256 v
 
 #include "cpu/conv2d_winograd_kernels.h"
 
-const struct winograd_kernels *winograd_kernels_avx2(void) {
-    return &kernels_avx2;
-}
-
-#else
-
-const struct winograd_kernels *winograd_kernels_avx2(void) {
-    return NULL;
-}
-
 #endif

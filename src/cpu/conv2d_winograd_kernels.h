@@ -414,7 +414,7 @@ TARGET static void NAME(transform_gradient)(const float *from, size_t stride, in
     }
 }
 
-static const struct winograd_kernels NAME(kernels) = {
+const struct winograd_kernels NAME(winograd_kernels) = {
     .width = WIDTH,
     .n_tiles = TILES,
     .n_paired = PAIRED,
