@@ -8,6 +8,13 @@
 #include "adele/status.h"
 #include <stdint.h>
 
+// The layouts, a row each: ROW(what the library's own code calls it, its name). The first one whose
+// folders are there is what "auto" takes.
+#define ADELE_LAYOUTS(ROW)                                                                         \
+    ROW(NNUNET, nnunet)                                                                            \
+    ROW(VOC, voc)                                                                                  \
+    ROW(IMG_ANN, img_ann)
+
 #ifdef __cplusplus
 extern "C" {
 #endif

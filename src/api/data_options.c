@@ -3,17 +3,23 @@
 
 #include "base/fail.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static adele_status find_layout(const char *name, enum dataset_layout *out) {
-    for (int layout = LAYOUT_AUTO; layout <= LAYOUT_IMG_ANN; layout++) {
-        if (strcmp(name, dataset_layout_name(layout)) == 0) {
+    char hint[100] = "Use auto";
+    for (int layout = LAYOUT_AUTO; layout < LAYOUT_COUNT; layout++) {
+        const char *other = dataset_layout_name(layout);
+        size_t n = strlen(hint);
+        if (strcmp(name, other) == 0) {
             *out = layout;
             return ADELE_OK;
         }
+        if (layout != LAYOUT_AUTO)
+            (void)snprintf(hint + n, sizeof hint - n,
+                           layout + 1 < LAYOUT_COUNT ? ", %s" : " or %s.", other);
     }
-    return FAIL(ADELE_INVALID_ARGUMENT, "Use auto, nnunet, voc or img_ann.",
-                "no layout is named '%s'", name);
+    return FAIL(ADELE_INVALID_ARGUMENT, hint, "no layout is named '%s'", name);
 }
 
 adele_status data_options_resolve(const struct adele_data *data, struct config **config,

@@ -55,6 +55,10 @@ void cli_print_help(void); // of `adele --help`, to standard output
 #define CLI_OVERWRITE_HELP                                                                         \
     "Replace files that adele itself wrote there earlier and nobody has changed since"
 
+// Of the option of verbs that read a data set without a configuration.
+#define CLI_LAYOUT_NAME(id, name) "|" #name
+#define CLI_LAYOUTS               "auto" ADELE_LAYOUTS(CLI_LAYOUT_NAME)
+
 // Of the option of verbs that choose a device.
 #define CLI_DEVICE_VALUES "auto|cpu|cuda|cuda:N"
 #define CLI_DEVICE_HELP                                                                            \

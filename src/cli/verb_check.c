@@ -28,7 +28,7 @@ struct check_arguments {
 };
 
 static const struct argp_option options[] = {
-    {"layout", OPTION_LAYOUT, "auto|nnunet|voc|img_ann", 0, "Default: auto, which detects it", 0},
+    {"layout", OPTION_LAYOUT, CLI_LAYOUTS, 0, "Default: auto, which detects it", 0},
     {"json", OPTION_JSON, NULL, 0, "Print one JSON object instead of lines", 0},
     {"noisy-labels", OPTION_NOISY, "DIR", 0, "Also check the noisy labels of the training cases",
      0},

@@ -56,7 +56,7 @@ static const struct argp_option option_table[] = {
      "Share of the objects that missing, extra or confuse changes (default 0.2)", 0},
     {"shift-fraction", OPTION_SHIFT, "F", 0,
      "Mean distance of shift, as a share of the shorter side (default 0.05)", 0},
-    {"layout", OPTION_LAYOUT, "auto|nnunet|voc|img_ann", 0, "Default: auto, which detects it", 0},
+    {"layout", OPTION_LAYOUT, CLI_LAYOUTS, 0, "Default: auto, which detects it", 0},
     {"train", OPTION_TRAIN, "LIST", 0,
      "Training split: a list of the layout (fold1, trainaug), or a file NAMES.txt", 0},
     {"config", OPTION_CONFIG, "FILE", 0,

@@ -22,11 +22,8 @@ _Static_assert(offsetof(struct adele_augment, elastic_spacing) ==
                    offsetof(struct adele_augment, elastic_shift) + sizeof(double),
                "data.augment.elastic is stored as a pair");
 
-static const char *const layouts[] = {[LAYOUT_AUTO] = "auto",
-                                      [LAYOUT_NNUNET] = "nnunet",
-                                      [LAYOUT_VOC] = "voc",
-                                      [LAYOUT_IMG_ANN] = "img_ann",
-                                      NULL};
+#define LAYOUT_NAME(id, name) [LAYOUT_##id] = #name,
+static const char *const layouts[] = {[LAYOUT_AUTO] = "auto", ADELE_LAYOUTS(LAYOUT_NAME) NULL};
 static const char *const normalizations[] = {
     [NORMALIZE_IMAGE] = "image", [NORMALIZE_IMAGENET] = "imagenet", NULL};
 static const char *const residencies[] = {

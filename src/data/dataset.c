@@ -11,11 +11,6 @@
 
 #include <string.h>
 
-const char *dataset_layout_name(enum dataset_layout layout) {
-    static const char *const names[] = {"auto", "nnunet", "voc", "img_ann"};
-    return (unsigned)layout < 4 ? names[layout] : "unknown";
-}
-
 const char *dataset_split_name(enum dataset_split split) {
     static const char *const names[] = {"train", "val", "test"};
     return (unsigned)split < SPLIT_COUNT ? names[split] : "unknown";
@@ -33,21 +28,6 @@ bool dataset_split_find(const char *name, enum dataset_split *out) {
 size_t dataset_memory_limit(const struct dataset *dataset) {
     size_t limit = dataset->config.memory_limit;
     return limit != 0 ? limit : (size_t)4 << 30;
-}
-
-const char *dataset_label_folder(const struct dataset *dataset, enum dataset_split split,
-                                 const struct dataset_case *item) {
-    if (dataset->layout == LAYOUT_VOC)
-        return "SegmentationClass";
-    if (dataset->layout == LAYOUT_IMG_ANN)
-        return dataset->label_folders[split];
-    bool is_test = item->image_path[0] != NULL && strstr(item->image_path[0], "/imagesTs/") != NULL;
-    return is_test ? "labelsTs" : "labelsTr";
-}
-
-const char *dataset_mask_suffix(const struct dataset *dataset) {
-    const char *suffix = dataset->config.mask_suffix;
-    return dataset->layout == LAYOUT_IMG_ANN && suffix != NULL ? suffix : "";
 }
 
 const char *dataset_label_source(const struct dataset_case *item, enum dataset_split split) {

@@ -5,7 +5,7 @@
 #ifndef ADELE_DATA_DATASET_H
 #define ADELE_DATA_DATASET_H
 
-#include "adele/status.h"
+#include "adele/data.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "image/nifti_geometry.h"
@@ -15,7 +15,13 @@
 
 #define DATASET_MAX_FILES 8 // channel files of a case
 
-enum dataset_layout { LAYOUT_AUTO, LAYOUT_NNUNET, LAYOUT_VOC, LAYOUT_IMG_ANN };
+enum dataset_layout {
+    LAYOUT_AUTO,
+#define LAYOUT_ENUM(id, name) LAYOUT_##id,
+    ADELE_LAYOUTS(LAYOUT_ENUM)
+#undef LAYOUT_ENUM
+        LAYOUT_COUNT
+};
 // Normalization of pictures: by each image's own mean and deviation, or by those of ImageNet (RGB).
 enum image_normalize { NORMALIZE_IMAGE, NORMALIZE_IMAGENET };
 enum dataset_split { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_COUNT };

@@ -17,25 +17,14 @@
 
 // ---- layouts ------------------------------------------------------------------------------------
 
-static const struct dataset_layout_ops *layout_ops(enum dataset_layout layout) {
-    return layout == LAYOUT_NNUNET ? &layout_nnunet
-           : layout == LAYOUT_VOC  ? &layout_voc
-                                   : &layout_img_ann;
-}
-
 // The layout whose folder (or file) exists; LAYOUT_AUTO when none does.
 static enum dataset_layout recognize(const char *root) {
-    static const struct {
-        const char *name;
-        enum dataset_layout layout;
-    } marks[] = {{"imagesTr", LAYOUT_NNUNET},
-                 {"dataset.json", LAYOUT_NNUNET},
-                 {"JPEGImages", LAYOUT_VOC},
-                 {"ImageSets", LAYOUT_VOC},
-                 {"img_dir", LAYOUT_IMG_ANN}};
-    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-        if (file_exists_in(root, marks[i].name))
-            return marks[i].layout;
+    for (enum dataset_layout layout = LAYOUT_AUTO + 1; layout < LAYOUT_COUNT; layout++)
+        for (int i = 0; i < 2; i++) {
+            const char *mark = layout_ops(layout)->marks[i];
+            if (mark != NULL && file_exists_in(root, mark))
+                return layout;
+        }
     return LAYOUT_AUTO;
 }
 
@@ -108,7 +97,7 @@ void dataset_set_channels(struct dataset *dataset, int n_channels) {
             if (dataset->cases[split][i].n_files > 1)
                 return;
     // nnU-Net's three channels may be modalities, which a gray picture cannot replace.
-    if (n_channels == 3 && dataset->layout == LAYOUT_NNUNET)
+    if (n_channels == 3 && layout_ops(dataset->layout)->has_channel_files)
         return;
     dataset->n_channels = n_channels;
     dataset->has_rgb = n_channels == 3;
@@ -144,18 +133,18 @@ static adele_status warn_of(const struct check_report *found) {
 static adele_status check_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     if (dataset->n_cases[SPLIT_TRAIN] == 0) {
-        const char *folder = find_cases_image_folder(dataset, SPLIT_TRAIN);
+        const struct dataset_layout_ops *ops = layout_ops(dataset->layout);
+        const char *folder = ops->image_folder(dataset, SPLIT_TRAIN);
         char description[FOLDER_CACHE_TEXT_BYTES];
         TRY(find_cases_describe_folder(dataset, folder, "", description));
-        TRY(finder_report(
-            finder, true, CHECK_EMPTY_SPLIT,
-            dataset->layout == LAYOUT_NNUNET
-                ? "Check the folder of images, file_ending in dataset.json, and "
-                  "data.split."
-                : "Check the folder of images, the list of the split and data.split.",
-            "%s: the train split has no cases; images are expected in %s%s%s%s", dataset->root,
-            folder, dataset->layout == LAYOUT_NNUNET ? " as NAME_0000" : "",
-            dataset->layout == LAYOUT_NNUNET ? dataset->input_ending : "", description));
+        TRY(finder_report(finder, true, CHECK_EMPTY_SPLIT,
+                          ops->has_channel_files
+                              ? "Check the folder of images, file_ending in dataset.json, and "
+                                "data.split."
+                              : "Check the folder of images, the list of the split and data.split.",
+                          "%s: the train split has no cases; images are expected in %s%s%s%s",
+                          dataset->root, folder, ops->has_channel_files ? " as NAME_0000" : "",
+                          ops->has_channel_files ? dataset->input_ending : "", description));
     }
     CLEANUP(check_report_deinit) struct check_report found = {0};
     TRY(check_names(dataset, &found));
@@ -181,7 +170,7 @@ adele_status dataset_open_reported(const struct dataset_config *config, struct c
     TRY(ops->describe(&finder));
     TRY(label_lookup_build(dataset));
     for (int split = 0; split < SPLIT_COUNT; split++)
-        TRY(find_cases(&finder, ops, split));
+        TRY(find_cases(&finder, split));
     if (report != NULL && ops->orphans != NULL)
         TRY(ops->orphans(&finder));
     TRY(orientation_find(dataset, report));

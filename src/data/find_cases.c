@@ -8,16 +8,6 @@
 
 #include <string.h>
 
-const char *find_cases_image_folder(const struct dataset *dataset, enum dataset_split split) {
-    if (dataset->layout == LAYOUT_VOC)
-        return "JPEGImages";
-    if (dataset->layout == LAYOUT_IMG_ANN)
-        return dataset->image_folders[split];
-    return split == SPLIT_TEST ? "imagesTs" : "imagesTr";
-}
-
-// ---- cases --------------------------------------------------------------------------------------
-
 // FOLDER/NAME.ending, or the same under the layout's own folder of labels.
 static adele_status find_label(const struct dataset *dataset, const char *folder,
                                enum dataset_split split, const struct dataset_case *item,
@@ -73,16 +63,15 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
     const struct dataset *dataset = finder->dataset;
     char description[FOLDER_CACHE_TEXT_BYTES];
     if (item->image_path[0] == NULL) {
-        TRY(find_cases_describe_folder(dataset, find_cases_image_folder(dataset, split), item->name,
-                                       description));
+        const char *images = layout_ops(dataset->layout)->image_folder(dataset, split);
+        TRY(find_cases_describe_folder(dataset, images, item->name, description));
         return finder_report(finder, true, CHECK_MISSING_PARTNER,
                              has_found_none(dataset, split)
                                  ? "Add the image, or take the case out of the split; or is this "
                                    "folder not the data set that the split was made for?"
                                  : "Add the image, or take the case out of the split.",
                              "%s: case %s of the %s split has no image in %s%s", dataset->root,
-                             item->name, dataset_split_name(split),
-                             find_cases_image_folder(dataset, split), description);
+                             item->name, dataset_split_name(split), images, description);
     }
     if (split == SPLIT_TEST || dataset_label_source(item, split) != NULL)
         return ADELE_OK;
@@ -104,10 +93,8 @@ static adele_status probe_volume(struct dataset_finder *finder, struct dataset_c
 
 // Lists of other programs contain file names: "im01.jpg" means the case im01, unless a case of that
 // name exists.
-static adele_status locate_without_ending(struct dataset_finder *finder,
-                                          const struct dataset_layout_ops *ops,
-                                          enum dataset_split split, const char *list,
-                                          struct dataset_case *item) {
+static adele_status locate_without_ending(struct dataset_finder *finder, enum dataset_split split,
+                                          const char *list, struct dataset_case *item) {
     bool is_picture, is_volume;
     size_t bytes = name_stem_bytes(item->name, &is_picture, &is_volume);
     char end = item->name[bytes];
@@ -116,21 +103,20 @@ static adele_status locate_without_ending(struct dataset_finder *finder,
     item->name[bytes] = '\0';
     memory_free(item->label_path); // of the name with its ending
     item->label_path = NULL;
-    TRY(ops->locate(finder, split, list, item));
+    TRY(layout_ops(finder->dataset->layout)->locate(finder, split, list, item));
     if (item->n_files == 0)
         item->name[bytes] = end;
     return ADELE_OK;
 }
 
-static adele_status add_cases(struct dataset_finder *finder, const struct dataset_layout_ops *ops,
-                              enum dataset_split split, const char *list,
-                              const struct file_list *names) {
+static adele_status add_cases(struct dataset_finder *finder, enum dataset_split split,
+                              const char *list, const struct file_list *names) {
     for (int i = 0; i < names->n; i++) {
         struct dataset_case *item = NULL;
         TRY(finder_add_case(finder, split, names->names[i], &item));
-        TRY(ops->locate(finder, split, list, item));
+        TRY(layout_ops(finder->dataset->layout)->locate(finder, split, list, item));
         if (item->n_files == 0)
-            TRY(locate_without_ending(finder, ops, split, list, item));
+            TRY(locate_without_ending(finder, split, list, item));
         if (split == SPLIT_TRAIN)
             TRY(find_training_labels(finder, item));
         TRY(check_partners(finder, split, item));
@@ -151,8 +137,7 @@ static adele_status read_list_file(const struct dataset *dataset, const char *pa
     return name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);
 }
 
-adele_status find_cases(struct dataset_finder *finder, const struct dataset_layout_ops *ops,
-                        enum dataset_split split) {
+adele_status find_cases(struct dataset_finder *finder, enum dataset_split split) {
     const struct dataset *dataset = finder->dataset;
     const char *list = dataset->config.split[split];
     if (list != NULL && strcmp(list, "none") == 0)
@@ -164,7 +149,7 @@ adele_status find_cases(struct dataset_finder *finder, const struct dataset_layo
             TRY(name_check(names.names[i], list));
         list = NULL;
     } else {
-        TRY(ops->list(finder, split, list, &names));
+        TRY(layout_ops(dataset->layout)->list(finder, split, list, &names));
     }
-    return add_cases(finder, ops, split, list, &names);
+    return add_cases(finder, split, list, &names);
 }

@@ -7,12 +7,8 @@
 #include "data/layout.h"
 
 // Fills dataset->cases[split]. Problems of single cases are added to the finder's report.
-ADELE_MUST_CHECK adele_status find_cases(struct dataset_finder *finder,
-                                         const struct dataset_layout_ops *ops,
-                                         enum dataset_split split);
+ADELE_MUST_CHECK adele_status find_cases(struct dataset_finder *finder, enum dataset_split split);
 
-// The layout's folder for a split's images. Borrowed from the data set.
-const char *find_cases_image_folder(const struct dataset *dataset, enum dataset_split split);
 // As folder_cache_describe, for the folder ROOT/SUB.
 ADELE_MUST_CHECK adele_status find_cases_describe_folder(const struct dataset *dataset,
                                                          const char *sub, const char *name,

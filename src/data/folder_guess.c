@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/layout.h"
 #include "data/name_list.h"
 
 #include <ctype.h>
@@ -235,23 +236,15 @@ static adele_status fail_nothing(const char *root) {
 // ---- the layout ---------------------------------------------------------------------------------
 
 adele_status folder_guess(const char *root, struct folder_guess *out) {
-    static const struct {
-        const char *names[2];
-        enum dataset_layout layout;
-    } known[] = {{{"imagesTr", "imagesTr"}, LAYOUT_NNUNET},
-                 {{"JPEGImages", "ImageSets/Segmentation"}, LAYOUT_VOC},
-                 {{"img_dir", "ann_dir"}, LAYOUT_IMG_ANN}};
     memset(out, 0, sizeof *out);
     out->mask_suffix = "";
     if (!file_is_directory(root))
         return FAIL(ADELE_IO, "Name the folder that holds the images and the masks.", "%s: %s",
                     root, file_exists(root) ? "not a folder" : "no such folder");
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (file_is_directory_in(root, known[i].names[0]) &&
-            file_is_directory_in(root, known[i].names[1])) {
-            out->layout = known[i].layout;
+    for (out->layout = LAYOUT_AUTO + 1; out->layout < LAYOUT_COUNT; out->layout++) {
+        const char *const *folders = layout_ops(out->layout)->folders;
+        if (file_is_directory_in(root, folders[0]) && file_is_directory_in(root, folders[1]))
             return ADELE_OK;
-        }
     }
     struct pair best;
     TRY(find_pair(root, &best));

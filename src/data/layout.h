@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The interface of a layout: nnU-Net raw, Pascal VOC, MMSegmentation.
+// The interface of a layout (ADELE_LAYOUTS of adele/data.h).
 #ifndef ADELE_DATA_LAYOUT_H
 #define ADELE_DATA_LAYOUT_H
 
 #include "data/finder.h"
 
-// The functions of a layout. `list` is the configured list of a split; NULL = the layout's own.
+// `list` is the configured list of a split; NULL = the layout's own.
 struct dataset_layout_ops {
+    const char *marks[2];   // folders or files: "auto" takes the layout when one of them is there
+    const char *folders[2]; // `adele init` takes the layout when these are there
+    bool has_channel_files; // a case has a file for each channel
+    bool has_mask_suffix;   // data.mask_suffix
     // Sets categories (0 when the layout does not define them), channels (0 = as in the pictures),
     // ending.
     adele_status (*describe)(struct dataset_finder *finder);
@@ -19,8 +23,13 @@ struct dataset_layout_ops {
                            const char *list, struct dataset_case *item);
     // For reports: adds files without a partner that no split names. May be NULL.
     adele_status (*orphans)(struct dataset_finder *finder);
+    // The folders of a split's images and of a case's labels. Borrowed from the data set.
+    const char *(*image_folder)(const struct dataset *dataset, enum dataset_split split);
+    const char *(*label_folder)(const struct dataset *dataset, enum dataset_split split,
+                                const struct dataset_case *item);
 };
-extern const struct dataset_layout_ops layout_nnunet;
-extern const struct dataset_layout_ops layout_voc;
-extern const struct dataset_layout_ops layout_img_ann;
+#define LAYOUT_OPS(id, name) extern const struct dataset_layout_ops layout_##name;
+ADELE_LAYOUTS(LAYOUT_OPS)
+#undef LAYOUT_OPS
+const struct dataset_layout_ops *layout_ops(enum dataset_layout layout);
 #endif

@@ -235,5 +235,22 @@ static adele_status orphans(struct dataset_finder *finder) {
     return ADELE_OK;
 }
 
-const struct dataset_layout_ops layout_img_ann = {
-    .describe = describe, .list = list, .locate = locate, .orphans = orphans};
+static const char *image_folder(const struct dataset *dataset, enum dataset_split split) {
+    return dataset->image_folders[split];
+}
+
+static const char *label_folder(const struct dataset *dataset, enum dataset_split split,
+                                const struct dataset_case *item) {
+    (void)item;
+    return dataset->label_folders[split];
+}
+
+const struct dataset_layout_ops layout_img_ann = {.marks = {"img_dir"},
+                                                  .folders = {"img_dir", "ann_dir"},
+                                                  .has_mask_suffix = true,
+                                                  .describe = describe,
+                                                  .list = list,
+                                                  .locate = locate,
+                                                  .orphans = orphans,
+                                                  .image_folder = image_folder,
+                                                  .label_folder = label_folder};

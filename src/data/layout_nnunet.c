@@ -271,5 +271,26 @@ static adele_status orphans(struct dataset_finder *finder) {
     return ADELE_OK;
 }
 
-const struct dataset_layout_ops layout_nnunet = {
-    .describe = describe, .list = list, .locate = locate, .orphans = orphans};
+static const char *image_folder(const struct dataset *dataset, enum dataset_split split) {
+    (void)dataset;
+    return split == SPLIT_TEST ? "imagesTs" : "imagesTr";
+}
+
+// A case of any split may be among the images for tests.
+static const char *label_folder(const struct dataset *dataset, enum dataset_split split,
+                                const struct dataset_case *item) {
+    (void)dataset;
+    (void)split;
+    bool is_test = item->image_path[0] != NULL && strstr(item->image_path[0], "/imagesTs/") != NULL;
+    return is_test ? "labelsTs" : "labelsTr";
+}
+
+const struct dataset_layout_ops layout_nnunet = {.marks = {"imagesTr", "dataset.json"},
+                                                 .folders = {"imagesTr", "imagesTr"},
+                                                 .has_channel_files = true,
+                                                 .describe = describe,
+                                                 .list = list,
+                                                 .locate = locate,
+                                                 .orphans = orphans,
+                                                 .image_folder = image_folder,
+                                                 .label_folder = label_folder};

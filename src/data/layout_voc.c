@@ -79,6 +79,25 @@ static adele_status locate(struct dataset_finder *finder, enum dataset_split spl
     return ADELE_OK;
 }
 
+static const char *image_folder(const struct dataset *dataset, enum dataset_split split) {
+    (void)dataset;
+    (void)split;
+    return "JPEGImages";
+}
+
+static const char *label_folder(const struct dataset *dataset, enum dataset_split split,
+                                const struct dataset_case *item) {
+    (void)dataset;
+    (void)split;
+    (void)item;
+    return "SegmentationClass";
+}
+
 // No search for orphans: VOC itself has thousands of pictures without label maps.
-const struct dataset_layout_ops layout_voc = {
-    .describe = describe, .list = list, .locate = locate, .orphans = NULL};
+const struct dataset_layout_ops layout_voc = {.marks = {"JPEGImages", "ImageSets"},
+                                              .folders = {"JPEGImages", LISTS},
+                                              .describe = describe,
+                                              .list = list,
+                                              .locate = locate,
+                                              .image_folder = image_folder,
+                                              .label_folder = label_folder};
