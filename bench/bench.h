@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Inside adele-bench. One case = one op at one shape, "conv2d/unet/inc.double_conv.3@1.5". Each
-// bench_<op>.c defines the op's arguments and the shapes at which it is timed; the rest is
-// shared: bench_fields.c allocates memory and compares results with tests/reference, bench_time.c
-// measures, bench_report.c prints.
+// Inside adele-bench. One case = one op at one shape, "conv2d/unet/inc.double_conv.3@1.5". Its
+// arrays are those of tests/support/problem.h, the shapes those of bench_<what>.c; bench_fields.c
+// allocates memory, bench_check.c compares results with tests/reference, bench_time.c measures,
+// bench_report.c prints.
 //
 // Letters as in device/device.h.
 #ifndef ADELE_BENCH_BENCH_H
 #define ADELE_BENCH_BENCH_H
 
-#include "device/device.h"
 #include "scaling_model.h"
+#include "support/problem.h"
 
 #include <stdio.h>
 
@@ -23,76 +23,12 @@ struct bench_options {
     struct scaling_assumptions assumptions;
 };
 
-// ---- what an op reads and writes ----------------------------------------------------------------
-
-enum field_type {
-    FIELD_TENSOR, // of `shape`
-    FIELD_FLOATS, // plain, `count` of them
-    FIELD_HALVES, // half precision, as uint16_t
-    FIELD_BYTES,
-    FIELD_INTS,   // int32_t
-    FIELD_COUNTS, // int64_t
-    FIELD_DOUBLES
-};
-enum field_role { // which pass reads or writes it; F = forward, B = backward
-    READ_F = 1,
-    WRITE_F = 2,
-    READ_B = 4,
-    WRITE_B = 8
-};
-struct field {
-    const char *name;
-    size_t offset; // of the pointer in the op's args
-    enum field_type type;
-    int role;
-    struct adele_shape shape;
-    size_t count;
-    double low, high; // of the values it starts with; bytes and ints: whole numbers, both included
-    size_t moved_count; // elements that one call moves, when that is not all of them
-};
-
-#define MAX_FIELDS 48
-
-union bench_args {
-#define BENCH_ARGS(name, has_backward) struct adele_##name##_args name;
-    ADELE_OPS(BENCH_ARGS)
-#undef BENCH_ARGS
-};
-union bench_desc {
-#define BENCH_DESC(name, has_backward) struct adele_##name##_desc name;
-    ADELE_OPS(BENCH_DESC)
-#undef BENCH_DESC
-};
-
-struct problem {
-    enum adele_op_kind kind;
-    union bench_desc desc;
-    union bench_args args; // scalars are set; pointers are filled in where it runs
-    struct field fields[MAX_FIELDS];
-    int n_fields;
-    size_t workspace_offset; // in args; (size_t)-1: the op has none
-    double tolerance;        // relative to the largest value of an output, float tensors
-};
-
-// Adds a field with initial values in [-1, 1) and returns it.
-struct field *problem_field(struct problem *problem, const char *name, size_t offset,
-                            enum field_type type, int role);
-#define TENSOR(problem, op, member, role, ...)                                                     \
-    (problem_field((problem), #member, offsetof(struct adele_##op##_args, member), FIELD_TENSOR,   \
-                   (role))                                                                         \
-         ->shape = (struct adele_shape){__VA_ARGS__})
-#define PLAIN(problem, op, member, type, role, n)                                                  \
-    (problem_field((problem), #member, offsetof(struct adele_##op##_args, member), (type), (role)) \
-         ->count = (size_t)(n))
-// Of the field added last.
-void problem_range(struct problem *problem, double low, double high);
-
 // ---- memory on a device, and results ------------------------------------------------------------
 
 struct instance { // an op with its arguments bound
     struct adele_device *device;
     struct adele_op *op;
-    union bench_args args;
+    union op_args args;
     void *blocks[MAX_FIELDS + 2]; // fields, workspace, packed weights
     int n_blocks;
 };
@@ -114,10 +50,7 @@ void *instance_pointer(const struct instance *instance, size_t offset);
 float field_value(const struct field *field, size_t i_image, size_t i);
 
 bool field_is_filled(const struct field *field); // it starts with values, not with zeros
-size_t field_element_bytes(enum field_type type);
 void field_fill_host(const struct field *field, void *block, size_t count); // of a plain array
-void args_set_pointer(union bench_args *args, size_t offset, void *pointer);
-bool problem_has_backward(const struct problem *problem);
 
 // Runs the problem on the device and in tests/reference and compares all outputs.
 // ADELE_NUMERIC if some differ; the message names them.
@@ -184,11 +117,6 @@ struct bench_case {
 void bench_run_case(struct bench *bench, const struct bench_case *c);
 int bench_extent(const struct bench *bench, double extent); // scaled by --scale; 1 at least
 
-// Defined by each bench_<op>.c: the problem of a descriptor. `out` is zeroed.
-#define BENCH_PROBLEM(name, has_backward)                                                          \
-    void problem_##name(const struct adele_##name##_desc *desc, struct problem *out);
-ADELE_OPS(BENCH_PROBLEM)
-#undef BENCH_PROBLEM
 // bench_conv2d.c: whole, or a sample of a few hundred elements.
 adele_status check_conv2d(struct instance *instance, const struct problem *full, char text[48]);
 

@@ -9,33 +9,6 @@
 #define C_IN  4096
 #define BATCH 10
 
-void problem_aspp(const struct adele_aspp_desc *desc, struct problem *out) {
-    bool is_concat = desc->form == ADELE_ASPP_CONCAT;
-    int c_dst = is_concat ? desc->n_rates * desc->c_out : desc->c_out;
-    out->kind = ADELE_OP_aspp;
-    out->desc.aspp = *desc;
-    out->workspace_offset = offsetof(struct adele_aspp_args, workspace);
-    out->tolerance = desc->precision == ADELE_PRECISION_BF16 ? 4e-3 : 1e-4;
-    TENSOR(out, aspp, src, READ_F | READ_B, desc->n, desc->c_in, desc->h, desc->w);
-    TENSOR(out, aspp, dst, WRITE_F, desc->n, c_dst, desc->h, desc->w);
-    TENSOR(out, aspp, d_dst, READ_B, desc->n, c_dst, desc->h, desc->w);
-    if (desc->needs_d_src)
-        TENSOR(out, aspp, d_src, WRITE_B, desc->n, desc->c_in, desc->h, desc->w);
-    for (int r = 0; r < desc->n_rates; r++) {
-        int n_taps = desc->rates[r] == 0 ? 1 : 9;
-        PLAIN(out, aspp, weights[r], FIELD_FLOATS, READ_F | READ_B,
-              desc->c_out * desc->c_in * n_taps);
-        PLAIN(out, aspp, d_weights[r], FIELD_FLOATS, READ_B | WRITE_B,
-              desc->c_out * desc->c_in * n_taps);
-        problem_range(out, 0.0, 0.0);
-        if (!desc->has_bias)
-            continue;
-        PLAIN(out, aspp, biases[r], FIELD_FLOATS, READ_F, desc->c_out);
-        PLAIN(out, aspp, d_biases[r], FIELD_FLOATS, READ_B | WRITE_B, desc->c_out);
-        problem_range(out, 0.0, 0.0);
-    }
-}
-
 // A small pyramid of the same form, for tests/reference.
 static struct adele_aspp_desc shrink(struct adele_aspp_desc desc) {
     desc.n = 2;
@@ -50,7 +23,7 @@ static void run_pyramid(struct bench *bench, const char *head, const char *scale
                         const struct adele_aspp_desc *desc) {
     char name[96];
     struct adele_aspp_desc small_desc = shrink(*desc);
-    struct problem small = {0}, full = {0};
+    struct problem small, full;
     problem_aspp(&small_desc, &small);
     problem_aspp(desc, &full);
     snprintf(name, sizeof name, "aspp/%s@%s", head, scale);
@@ -75,7 +48,7 @@ static void run_branch(struct bench *bench, const char *head, const char *scale,
                                        .needs_d_src = true,
                                        .is_training = true,
                                        .precision = desc->precision};
-    struct problem full = {0};
+    struct problem full;
     problem_conv2d(&branch, &full);
     snprintf(name, sizeof name, "conv2d/%s.rate%d@%s", head, rate, scale);
     struct bench_case c = {.name = name, .full = &full, .check = check_conv2d, .has_peers = true};

@@ -5,31 +5,9 @@
 #include "base/fail.h"
 #include "base/half.h"
 #include "base/memory.h"
-#include "reference/reference.h"
-#include "reference/reference_method.h"
 
 #include <math.h>
 #include <string.h>
-
-#define REFERENCE_BACKWARD_0(name, desc, args) (void)0
-#define REFERENCE_BACKWARD_1(name, desc, args) reference_##name##_backward((desc), (args))
-
-static void reference_run(const struct problem *problem, const union bench_args *args,
-                          bool is_backward) {
-    switch (problem->kind) {
-#define REFERENCE_CASE(name, has_backward)                                                         \
-    case ADELE_OP_##name:                                                                          \
-        if (is_backward)                                                                           \
-            REFERENCE_BACKWARD_##has_backward(name, &problem->desc.name, &args->name);             \
-        else                                                                                       \
-            reference_##name##_forward(&problem->desc.name, &args->name);                          \
-        break;
-        ADELE_OPS(REFERENCE_CASE)
-#undef REFERENCE_CASE
-    default:
-        break;
-    }
-}
 
 bool bench_rounds_sums(const struct instance *instance) {
     const char *engine = instance->op->engine;
@@ -43,8 +21,7 @@ struct both {
     size_t n;
 };
 
-static adele_status host_field(const struct field *field, union bench_args *args,
-                               struct both *out) {
+static adele_status host_field(const struct field *field, union op_args *args, struct both *out) {
     size_t image = (size_t)field->shape.c * (size_t)field->shape.h * (size_t)field->shape.w;
     out->n = field->type == FIELD_TENSOR ? image * (size_t)field->shape.n : field->count;
     out->want = memory_calloc(out->n + 1, field_element_bytes(field->type));
@@ -132,24 +109,17 @@ static adele_status compare_outputs(const struct problem *problem, const struct 
     return ADELE_OK;
 }
 
-bool problem_has_backward(const struct problem *problem) {
-    for (int i = 0; i < problem->n_fields; i++)
-        if ((problem->fields[i].role & WRITE_B) != 0)
-            return true;
-    return false;
-}
-
 adele_status problem_check(struct adele_device *device, const struct problem *problem) {
     struct instance instance = {0};
     struct both both[MAX_FIELDS] = {{0}};
-    union bench_args host = problem->args;
+    union op_args host = problem->args;
     adele_status status;
     for (int i = 0; i < problem->n_fields; i++)
         TRY_GOTO(host_field(&problem->fields[i], &host, &both[i]), done);
     TRY_GOTO(instance_open(device, problem, &instance), done);
     for (int pass = 0; pass <= (int)problem_has_backward(problem); pass++) {
         TRY_GOTO(instance_run(&instance, pass == 1), done);
-        reference_run(problem, &host, pass == 1);
+        problem_run_reference(problem, &host, pass == 1);
         TRY_GOTO(device->iface->synchronize(device), done);
         TRY_GOTO(compare_outputs(problem, &instance, both, pass == 1), done);
     }

@@ -15,35 +15,6 @@
 #define N_WEIGHT_SAMPLES 48
 #define N_CHECKED_IMAGES 2 // the first and the last
 
-void problem_conv2d(const struct adele_conv2d_desc *desc, struct problem *out) {
-    int h = adele_conv2d_extent(desc->h_in, desc->kernel, desc->stride, desc->pad, desc->dilation);
-    int w = adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, desc->dilation);
-    int n_weights = desc->c_out * desc->c_in * desc->kernel * desc->kernel;
-    int backward = desc->is_training ? READ_B : 0;
-    int gradient = desc->is_training ? READ_B | WRITE_B : 0;
-    out->kind = ADELE_OP_conv2d;
-    out->desc.conv2d = *desc;
-    out->tolerance = 1e-4;
-    out->workspace_offset = OFFSET(workspace);
-    TENSOR(out, conv2d, src, READ_F | backward, desc->n, desc->c_in, desc->h_in, desc->w_in);
-    PLAIN(out, conv2d, weight, FIELD_FLOATS, READ_F | (desc->needs_d_src ? backward : 0),
-          n_weights);
-    TENSOR(out, conv2d, dst, WRITE_F, desc->n, desc->c_out, h, w);
-    if (desc->has_bias)
-        PLAIN(out, conv2d, bias, FIELD_FLOATS, READ_F, desc->c_out);
-    if (!desc->is_training)
-        return;
-    TENSOR(out, conv2d, d_dst, READ_B, desc->n, desc->c_out, h, w);
-    if (desc->needs_d_src)
-        TENSOR(out, conv2d, d_src, WRITE_B, desc->n, desc->c_in, desc->h_in, desc->w_in);
-    PLAIN(out, conv2d, d_weight, FIELD_FLOATS, gradient, n_weights);
-    problem_range(out, 0.0, 0.0);
-    if (desc->has_bias) {
-        PLAIN(out, conv2d, d_bias, FIELD_FLOATS, gradient, desc->c_out);
-        problem_range(out, 0.0, 0.0);
-    }
-}
-
 // ---- a sample of the outputs --------------------------------------------------------------------
 
 struct sample_of {

@@ -11,24 +11,10 @@
 // Plain arrays repeat after this number of elements, which saves time on the host.
 #define PLAIN_PERIOD ((size_t)1 << 22)
 
-struct field *problem_field(struct problem *problem, const char *name, size_t offset,
-                            enum field_type type, int role) {
-    struct field *field = &problem->fields[problem->n_fields++];
-    *field = (struct field){
-        .name = name, .offset = offset, .type = type, .role = role, .low = -1.0, .high = 1.0};
-    return field;
-}
-
-void problem_range(struct problem *problem, double low, double high) {
-    struct field *field = &problem->fields[problem->n_fields - 1];
-    field->low = low;
-    field->high = high;
-}
-
 // ---- values -------------------------------------------------------------------------------------
 
 bool field_is_filled(const struct field *field) {
-    return (field->role & (READ_F | READ_B)) != 0 && !(field->low == 0.0 && field->high == 0.0);
+    return field_is_input(field) && !(field->low == 0.0 && field->high == 0.0);
 }
 
 static size_t image_elements(struct adele_shape shape) {
@@ -50,12 +36,6 @@ float field_value(const struct field *field, size_t i_image, size_t i) {
     if (field->type == FIELD_TENSOR)
         return (float)number_at(field, i_image % 2 * image_elements(field->shape) + i);
     return (float)number_at(field, i % PLAIN_PERIOD);
-}
-
-size_t field_element_bytes(enum field_type type) {
-    static const size_t bytes[] = {sizeof(float),   sizeof(float),   sizeof(uint16_t), 1,
-                                   sizeof(int32_t), sizeof(int64_t), sizeof(double)};
-    return bytes[type];
 }
 
 // Ids follow each other; labels come in runs, as in images.
@@ -86,14 +66,8 @@ void field_fill_host(const struct field *field, void *block, size_t count) {
 
 // ---- on the device ------------------------------------------------------------------------------
 
-void args_set_pointer(union bench_args *args, size_t offset, void *pointer) {
-    memcpy((char *)args + offset, &pointer, sizeof pointer);
-}
-
 void *instance_pointer(const struct instance *instance, size_t offset) {
-    void *pointer;
-    memcpy(&pointer, (const char *)&instance->args + offset, sizeof pointer);
-    return pointer;
+    return args_pointer(&instance->args, offset);
 }
 
 static adele_status lend(struct instance *instance, size_t bytes, void **out) {
@@ -158,19 +132,8 @@ static adele_status lend_field(struct instance *instance, const struct field *fi
 
 static adele_status create_op(struct instance *instance, const struct problem *problem) {
     struct adele_device *device = instance->device;
-    adele_status status = ADELE_OK;
-    switch (problem->kind) {
-#define CREATE_CASE(name, has_backward)                                                            \
-    case ADELE_OP_##name:                                                                          \
-        status = device->iface->name##_create(device, &problem->desc.name, &instance->op);         \
-        break;
-        ADELE_OPS(CREATE_CASE)
-#undef CREATE_CASE
-    default:
-        break;
-    }
-    TRY(status);
-    if (problem->workspace_offset == (size_t)-1)
+    TRY(problem_create(problem, device, &instance->op));
+    if (problem->workspace_offset == NO_WORKSPACE)
         return ADELE_OK;
     void *workspace = NULL;
     TRY(lend(instance, instance->op->workspace_bytes + 64, &workspace));
@@ -234,22 +197,8 @@ void instance_close(struct instance *instance) {
     *instance = (struct instance){0};
 }
 
-#define WITH_BACKWARD_0(name, object, op, args) ADELE_UNSUPPORTED
-#define WITH_BACKWARD_1(name, object, op, args) (object)->name##_backward((op), (args))
-
 adele_status instance_run(struct instance *instance, bool is_backward) {
-    const struct adele_device_iface *iface = instance->device->iface;
-    switch (instance->op->kind) {
-#define RUN_CASE(name, has_backward)                                                               \
-    case ADELE_OP_##name:                                                                          \
-        return is_backward                                                                         \
-                   ? WITH_BACKWARD_##has_backward(name, iface, instance->op, &instance->args.name) \
-                   : iface->name##_forward(instance->op, &instance->args.name);
-        ADELE_OPS(RUN_CASE)
-#undef RUN_CASE
-    default:
-        return ADELE_UNSUPPORTED;
-    }
+    return problem_run(instance->device, instance->op, &instance->args, is_backward);
 }
 
 bool bench_is_bf16(const struct adele_device *device) {

@@ -4,17 +4,6 @@
 
 #include <stdio.h>
 
-void problem_initialize(const struct adele_initialize_desc *desc, struct problem *out) {
-    int64_t count = 0;
-    for (int i = 0; i < desc->n_items; i++)
-        count += desc->items[i].count;
-    out->kind = ADELE_OP_initialize;
-    out->desc.initialize = *desc;
-    out->workspace_offset = (size_t)-1;
-    out->tolerance = 1e-6;
-    PLAIN(out, initialize, values, FIELD_FLOATS, WRITE_F, count);
-}
-
 static void halves(int64_t count, struct adele_initialize_item items[2]) {
     items[0] = (struct adele_initialize_item){0, count / 2, ADELE_INITIAL_UNIFORM, 0.1, 1};
     items[1] =
@@ -27,7 +16,7 @@ void bench_initialize(struct bench *bench, const char *pipeline, int64_t n_weigh
     halves(count, many);
     halves(2077, few);
     struct adele_initialize_desc desc = {2, many, 1}, few_desc = {2, few, 1};
-    struct problem full = {0}, small = {0};
+    struct problem full, small;
     char name[64];
     problem_initialize(&desc, &full);
     problem_initialize(&few_desc, &small);

@@ -22,7 +22,7 @@ static int at_most(int value, int limit) {
 // but as many channels.
 static void make_problems(const struct op_cost *op, struct bench_case *c, struct problem *full,
                           struct problem *small) {
-    union bench_desc d = {0};
+    union op_desc d = {0};
     switch (op->kind) {
     case ADELE_OP_conv2d:
         d.conv2d = *(const struct adele_conv2d_desc *)op->desc;

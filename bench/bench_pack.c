@@ -27,23 +27,6 @@ static struct adele_conv2d_desc one_convolution(int channels) {
     return desc;
 }
 
-void problem_pack(const struct adele_pack_desc *desc, struct problem *out) {
-    int64_t n_weights = 0, bytes = 0;
-    for (int i = 0; i < desc->n_items; i++) {
-        const struct adele_pack_item *item = &desc->items[i];
-        int64_t count = (int64_t)item->c_out * item->c_in * item->kernel * item->kernel;
-        if (item->weight + count > n_weights)
-            n_weights = item->weight + count;
-        if (item->packed + item->bytes > bytes)
-            bytes = item->packed + item->bytes;
-    }
-    out->kind = ADELE_OP_pack;
-    out->desc.pack = *desc;
-    out->workspace_offset = (size_t)-1;
-    PLAIN(out, pack, weights, FIELD_FLOATS, READ_F, n_weights);
-    PLAIN(out, pack, packed, FIELD_BYTES, WRITE_F, bytes);
-}
-
 static adele_status compare(const struct adele_device *device, const void *got, const void *want,
                             size_t bytes) {
     unsigned char *host = memory_calloc(2, bytes);
@@ -63,7 +46,7 @@ static adele_status check_pack(struct instance *instance, const struct problem *
     (void)full;
     struct adele_device *device = instance->device;
     struct adele_conv2d_desc desc = one_convolution(40);
-    struct problem problem = {0};
+    struct problem problem;
     struct instance packed = {0}, plain = {0};
     adele_status status;
     problem_conv2d(&desc, &problem);
@@ -108,7 +91,7 @@ void bench_pack(struct bench *bench, const char *pipeline, int64_t n_weights) {
         items[i] = (struct adele_pack_item){i * count, i * room, bytes, desc.c_out, desc.c_in, 3};
     struct adele_pack_desc pack = {n_items < MAX_ITEMS ? n_items : MAX_ITEMS, items,
                                    desc.precision};
-    struct problem full = {0};
+    struct problem full;
     char name[64];
     problem_pack(&pack, &full);
     (void)snprintf(name, sizeof name, "pack/%s", pipeline);

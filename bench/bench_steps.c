@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-// Tolerance of a probability: the error of the lattice itself (device/lattice.h).
-#define CRF_TOLERANCE 0.03
-
 struct pipeline {
     const char *name;
     int n, channels, categories, size;
@@ -34,36 +31,8 @@ static void run_pipeline_case(struct bench *bench, const char *op, const struct 
 
 // ---- loss ---------------------------------------------------------------------------------------
 
-void problem_loss(const struct adele_loss_desc *desc, struct problem *out) {
-    int n_pixels = desc->n * desc->h * desc->w;
-    out->kind = ADELE_OP_loss;
-    out->desc.loss = *desc;
-    out->workspace_offset = offsetof(struct adele_loss_args, workspace);
-    out->tolerance = 1e-3;
-    for (int k = 0; k < desc->n_scales; k++) {
-        TENSOR(out, loss, logits[k], READ_F, desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]);
-        problem_range(out, -8.0, 8.0); // so that some images pass rho
-        TENSOR(out, loss, d_logits[k], WRITE_F, desc->n, desc->c, desc->h_scale[k],
-               desc->w_scale[k]);
-    }
-    PLAIN(out, loss, scale_weights, FIELD_FLOATS, READ_F, ADELE_MAX_SCALES);
-    PLAIN(out, loss, d_scale_weights, FIELD_FLOATS, READ_F | WRITE_F, ADELE_MAX_SCALES);
-    problem_range(out, 0.0, 0.0);
-    PLAIN(out, loss, labels, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->c - 1);
-    PLAIN(out, loss, noisy, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->c - 1);
-    PLAIN(out, loss, truth, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->c - 1);
-    PLAIN(out, loss, counts, FIELD_COUNTS, READ_F | WRITE_F, ADELE_COUNT_SIZE);
-    PLAIN(out, loss, sums, FIELD_DOUBLES, READ_F | WRITE_F, ADELE_SUM_COUNT);
-    PLAIN(out, loss, prediction, FIELD_BYTES, WRITE_F, n_pixels);
-    PLAIN(out, loss, confidence_foreground, FIELD_FLOATS, WRITE_F, n_pixels);
-    PLAIN(out, loss, confidence_background, FIELD_FLOATS, WRITE_F, n_pixels);
-}
-
 static void bench_loss(struct bench *bench, const struct pipeline *p) {
-    struct problem full = {0}, small = {0};
+    struct problem full, small;
     struct adele_loss_desc desc = {.n = p->n,
                                    .c = p->categories,
                                    .h = bench_extent(bench, p->size),
@@ -90,21 +59,8 @@ static void bench_loss(struct bench *bench, const struct pipeline *p) {
 
 // ---- dice ---------------------------------------------------------------------------------------
 
-void problem_dice(const struct adele_dice_desc *desc, struct problem *out) {
-    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
-    out->kind = ADELE_OP_dice;
-    out->desc.dice = *desc;
-    out->workspace_offset = offsetof(struct adele_dice_args, workspace);
-    out->tolerance = 1e-4;
-    TENSOR(out, dice, logits, READ_F, desc->n, desc->c, desc->h_logits, desc->w_logits);
-    TENSOR(out, dice, d_logits, READ_F | WRITE_F, desc->n, desc->c, desc->h_logits, desc->w_logits);
-    PLAIN(out, dice, labels, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->c - 1);
-    PLAIN(out, dice, sums, FIELD_DOUBLES, READ_F | WRITE_F, ADELE_SUM_COUNT);
-}
-
 static void bench_dice(struct bench *bench, const struct pipeline *p) {
-    struct problem full = {0}, small = {0};
+    struct problem full, small;
     struct adele_dice_desc desc = {.n = p->n,
                                    .c = p->categories,
                                    .h = bench_extent(bench, p->size),
@@ -122,53 +78,7 @@ static void bench_dice(struct bench *bench, const struct pipeline *p) {
     run_pipeline_case(bench, "dice", p, shape, &full, &small);
 }
 
-// ---- sgd, adamw, combine, average
-// ------------------------------------------------------------------------
-
-void problem_sgd(const struct adele_sgd_desc *desc, struct problem *out) {
-    int64_t count = 0;
-    for (int i = 0; i < desc->n_segments; i++)
-        if (desc->segments[i].offset + desc->segments[i].count > count)
-            count = desc->segments[i].offset + desc->segments[i].count;
-    out->kind = ADELE_OP_sgd;
-    out->desc.sgd = *desc;
-    out->args.sgd.rate = 0.01F;
-    out->args.sgd.momentum = 0.9F;
-    out->workspace_offset = (size_t)-1;
-    out->tolerance = 1e-6;
-    PLAIN(out, sgd, weights, FIELD_FLOATS, READ_F | WRITE_F, count);
-    PLAIN(out, sgd, gradients, FIELD_FLOATS, READ_F, count);
-    PLAIN(out, sgd, momenta, FIELD_FLOATS, READ_F | WRITE_F, count);
-}
-
-void problem_adamw(const struct adele_adamw_desc *desc, struct problem *out) {
-    struct problem sgd = {0};
-    problem_sgd(&(const struct adele_sgd_desc){desc->n_segments, desc->segments}, &sgd);
-    int64_t count = (int64_t)sgd.fields[0].count;
-    out->kind = ADELE_OP_adamw;
-    out->desc.adamw = *desc;
-    out->args.adamw =
-        (struct adele_adamw_args){.rate = 0.01F, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8F};
-    out->workspace_offset = (size_t)-1;
-    out->tolerance = 1e-6;
-    PLAIN(out, adamw, weights, FIELD_FLOATS, READ_F | WRITE_F, count);
-    PLAIN(out, adamw, gradients, FIELD_FLOATS, READ_F, count);
-    PLAIN(out, adamw, first, FIELD_FLOATS, READ_F | WRITE_F, count);
-    PLAIN(out, adamw, second, FIELD_FLOATS, READ_F | WRITE_F, count);
-    problem_range(out, 0.0, 1.0); // mean squares
-    PLAIN(out, adamw, n_updates, FIELD_COUNTS, READ_F | WRITE_F, 1);
-}
-
-void problem_combine(const struct adele_combine_desc *desc, struct problem *out) {
-    out->kind = ADELE_OP_combine;
-    out->desc.combine = *desc;
-    out->args.combine.scale = 0.25F;
-    out->workspace_offset = (size_t)-1;
-    out->tolerance = 1e-6;
-    PLAIN(out, combine, a, FIELD_FLOATS, READ_F, desc->n_floats);
-    PLAIN(out, combine, b, FIELD_FLOATS, READ_F, desc->n_floats);
-    PLAIN(out, combine, out, FIELD_FLOATS, WRITE_F, desc->n_floats);
-}
+// ---- sgd, adamw, combine, average ---------------------------------------------------------------
 
 // A tenth of the weights lies in segments of their own, without decay, as biases do.
 static void bench_updates(struct bench *bench, const struct pipeline *p) {
@@ -181,7 +91,7 @@ static void bench_updates(struct bench *bench, const struct pipeline *p) {
                                       {.offset = 1008, .count = 77, .lr_scale = 2.0F}};
     struct adele_sgd_desc desc = {.n_segments = 2, .segments = segments};
     struct adele_sgd_desc few_desc = {.n_segments = 2, .segments = few};
-    struct problem full = {0}, small = {0};
+    struct problem full, small;
     problem_sgd(&desc, &full);
     problem_sgd(&few_desc, &small);
     char shape[64];
@@ -189,17 +99,17 @@ static void bench_updates(struct bench *bench, const struct pipeline *p) {
     run_pipeline_case(bench, "sgd", p, shape, &full, &small);
     struct adele_adamw_desc adamw = {.n_segments = 2, .segments = segments};
     struct adele_adamw_desc few_adamw = {.n_segments = 2, .segments = few};
-    struct problem full_adamw = {0}, small_adamw = {0};
+    struct problem full_adamw, small_adamw;
     problem_adamw(&adamw, &full_adamw);
     problem_adamw(&few_adamw, &small_adamw);
     run_pipeline_case(bench, "adamw", p, shape, &full_adamw, &small_adamw);
     struct adele_combine_desc combine = {count}, few_combine = {1085};
-    struct problem full_combine = {0}, small_combine = {0};
+    struct problem full_combine, small_combine;
     problem_combine(&combine, &full_combine);
     problem_combine(&few_combine, &small_combine);
     run_pipeline_case(bench, "combine", p, shape, &full_combine, &small_combine);
     struct adele_average_desc average = {count}, few_average = {1085};
-    struct problem full_average = {0}, small_average = {0};
+    struct problem full_average, small_average;
     problem_average(&average, &full_average);
     problem_average(&few_average, &small_average);
     run_pipeline_case(bench, "average", p, shape, &full_average, &small_average);
@@ -207,50 +117,8 @@ static void bench_updates(struct bench *bench, const struct pipeline *p) {
 
 // ---- sample -------------------------------------------------------------------------------------
 
-#define SET_BATCHES 8 // the set is so many batches large
-
-void problem_sample(const struct adele_sample_desc *desc, struct problem *out) {
-    struct adele_sample_set *set = &out->args.sample.set;
-    size_t n_set = (size_t)desc->n * SET_BATCHES, plane = (size_t)desc->h * (size_t)desc->w;
-    *set = (struct adele_sample_set){.pixel = desc->c == 1 ? ADELE_PIXEL_F16 : ADELE_PIXEL_U8,
-                                     .n_images = (int)n_set,
-                                     .c = desc->c,
-                                     .h = desc->h,
-                                     .w = desc->w};
-    size_t bytes = desc->c == 1 ? 2 : 1;
-    out->kind = ADELE_OP_sample;
-    out->desc.sample = *desc;
-    out->args.sample.epoch = 3;
-    out->workspace_offset = offsetof(struct adele_sample_args, workspace);
-    out->tolerance = 2e-4;
-    PLAIN(out, sample, set.images, FIELD_BYTES, READ_F, n_set * (size_t)desc->c * plane * bytes);
-    problem_range(out, 0, desc->c == 1 ? 0x5b : 255); // as halves: 0 to 255
-    out->fields[out->n_fields - 1].moved_count = (size_t)(desc->n * desc->c) * plane * bytes;
-    PLAIN(out, sample, set.mean, FIELD_FLOATS, READ_F, n_set * (size_t)desc->c);
-    problem_range(out, 100.0, 130.0);
-    PLAIN(out, sample, set.inv_std, FIELD_FLOATS, READ_F, n_set * (size_t)desc->c);
-    problem_range(out, 0.01, 0.03);
-    static const size_t maps[] = {offsetof(struct adele_sample_args, set.labels),
-                                  offsetof(struct adele_sample_args, set.noisy),
-                                  offsetof(struct adele_sample_args, set.truth)};
-    for (int i = 0; i < 3; i++) {
-        struct field *map = problem_field(out, "set's labels", maps[i], FIELD_BYTES, READ_F);
-        map->count = n_set * plane;
-        map->moved_count = (size_t)desc->n * plane;
-        problem_range(out, 0, 4);
-    }
-    PLAIN(out, sample, sample_ids, FIELD_INTS, READ_F, desc->n);
-    problem_range(out, 3, 3 + desc->n - 1);
-    for (int k = 0; k < desc->n_scales; k++)
-        TENSOR(out, sample, images[k], WRITE_F, desc->n, desc->c, desc->h_scale[k],
-               desc->w_scale[k]);
-    PLAIN(out, sample, labels, FIELD_BYTES, WRITE_F, (size_t)desc->n * plane);
-    PLAIN(out, sample, noisy, FIELD_BYTES, WRITE_F, (size_t)desc->n * plane);
-    PLAIN(out, sample, truth, FIELD_BYTES, WRITE_F, (size_t)desc->n * plane);
-}
-
 static void bench_sample(struct bench *bench, const struct pipeline *p) {
-    struct problem full = {0}, small = {0};
+    struct problem full, small;
     struct adele_sample_desc desc = {.n = p->n,
                                      .c = p->channels,
                                      .h = bench_extent(bench, p->size),
@@ -281,23 +149,10 @@ static void bench_sample(struct bench *bench, const struct pipeline *p) {
 
 // ---- augment_intensity --------------------------------------------------------------------------
 
-void problem_augment_intensity(const struct adele_augment_intensity_desc *desc,
-                               struct problem *out) {
-    out->kind = ADELE_OP_augment_intensity;
-    out->desc.augment_intensity = *desc;
-    out->args.augment_intensity.epoch = 3;
-    out->workspace_offset = offsetof(struct adele_augment_intensity_args, workspace);
-    out->tolerance = 1e-3;
-    PLAIN(out, augment_intensity, sample_ids, FIELD_INTS, READ_F, desc->n);
-    problem_range(out, 0, desc->n - 1);
-    TENSOR(out, augment_intensity, images, READ_F | WRITE_F, desc->n, desc->c, desc->h, desc->w);
-    problem_range(out, -2.0, 2.0);
-}
-
 // Each image gets everything but brightness, which would take the images of repeated runs to 0 or
 // beyond all numbers.
 static void bench_intensity(struct bench *bench, const struct pipeline *p) {
-    struct problem full = {0}, small = {0};
+    struct problem full, small;
     struct adele_augment_intensity_desc desc = {.n = p->n,
                                                 .c = p->channels,
                                                 .h = bench_extent(bench, p->size),
@@ -316,81 +171,10 @@ static void bench_intensity(struct bench *bench, const struct pipeline *p) {
 
 // ---- predictions and labels ---------------------------------------------------------------------
 
-void problem_ensemble(const struct adele_ensemble_desc *desc, struct problem *out) {
-    out->kind = ADELE_OP_ensemble;
-    out->desc.ensemble = *desc;
-    out->args.ensemble.flip = true;
-    out->args.ensemble.weight = 0.25F;
-    out->workspace_offset = (size_t)-1;
-    out->tolerance = 1e-4;
-    TENSOR(out, ensemble, logits, READ_F, desc->n, desc->c, desc->h_in, desc->w_in);
-    PLAIN(out, ensemble, accumulator, FIELD_FLOATS, READ_F | WRITE_F,
-          (size_t)desc->n * (size_t)desc->c * (size_t)(desc->h * desc->w));
-}
-
-void problem_decide(const struct adele_decide_desc *desc, struct problem *out) {
-    size_t n_pixels = (size_t)desc->n * (size_t)(desc->h * desc->w);
-    out->kind = ADELE_OP_decide;
-    out->desc.decide = *desc;
-    out->workspace_offset = (size_t)-1;
-    out->tolerance = 1e-4;
-    PLAIN(out, decide, accumulator, FIELD_FLOATS, READ_F, n_pixels * (size_t)desc->c);
-    problem_range(out, 0.0, 1.0);
-    PLAIN(out, decide, prediction, FIELD_BYTES, WRITE_F, n_pixels);
-    PLAIN(out, decide, confidence_foreground, FIELD_FLOATS, WRITE_F, n_pixels);
-    PLAIN(out, decide, confidence_background, FIELD_FLOATS, WRITE_F, n_pixels);
-}
-
-// One step of METHOD section 3's CRF. Bytes are those of its arguments; the size of the
-// lattice depends on the image and is not counted.
-void problem_crf(const struct adele_crf_desc *desc, struct problem *out) {
-    size_t n_pixels = (size_t)desc->n * (size_t)(desc->h * desc->w);
-    out->kind = ADELE_OP_crf;
-    out->desc.crf = *desc;
-    out->workspace_offset = offsetof(struct adele_crf_args, workspace);
-    out->tolerance = CRF_TOLERANCE;
-    PLAIN(out, crf, probabilities, FIELD_FLOATS, READ_F, n_pixels * (size_t)desc->c);
-    problem_range(out, 0.0, 1.0);
-    PLAIN(out, crf, images, FIELD_BYTES, READ_F, n_pixels * (size_t)desc->image_c);
-    problem_range(out, 0, 255);
-    PLAIN(out, crf, dst, FIELD_FLOATS, WRITE_F, n_pixels * (size_t)desc->c);
-}
-
-void problem_correct(const struct adele_correct_desc *desc, struct problem *out) {
-    size_t n_pixels = (size_t)desc->n * (size_t)(desc->h * desc->w);
-    out->kind = ADELE_OP_correct;
-    out->desc.correct = *desc;
-    for (int c = 0; c < desc->n_categories; c += 2)
-        out->args.correct.correct[c] = 1;
-    out->workspace_offset = (size_t)-1;
-    PLAIN(out, correct, base, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->n_categories - 1);
-    PLAIN(out, correct, labels, FIELD_BYTES, WRITE_F, n_pixels);
-    PLAIN(out, correct, prediction, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->n_categories - 1);
-    PLAIN(out, correct, confidence_foreground, FIELD_FLOATS, READ_F, n_pixels);
-    problem_range(out, 0.0, 1.0);
-    PLAIN(out, correct, confidence_background, FIELD_FLOATS, READ_F, n_pixels);
-    problem_range(out, 0.0, 1.0);
-    PLAIN(out, correct, n_changed, FIELD_COUNTS, READ_F | WRITE_F, 1);
-}
-
-void problem_count(const struct adele_count_desc *desc, struct problem *out) {
-    size_t n_pixels = (size_t)desc->n * (size_t)(desc->h * desc->w);
-    out->kind = ADELE_OP_count;
-    out->desc.count = *desc;
-    out->workspace_offset = (size_t)-1;
-    PLAIN(out, count, prediction, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->n_categories - 1);
-    PLAIN(out, count, labels, FIELD_BYTES, READ_F, n_pixels);
-    problem_range(out, 0, desc->n_categories - 1);
-    PLAIN(out, count, counts, FIELD_COUNTS, READ_F | WRITE_F, 3 * 256);
-}
-
 // Full and few images of one op that works on whole label maps.
 static void bench_labels(struct bench *bench, const struct pipeline *p) {
     int size = bench_extent(bench, p->size), few = 33, c = p->categories;
-    struct problem full = {0}, small = {0};
+    struct problem full, small;
     char shape[64];
     snprintf(shape, sizeof shape, "%dx%dx%dx%d", p->n, c, size, size);
     int logits = bench_extent(bench, p->logits[2]);
@@ -400,14 +184,12 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
     problem_ensemble(&few_ensemble, &small);
     run_pipeline_case(bench, "ensemble", p, shape, &full, &small);
 
-    full = small = (struct problem){0};
     struct adele_decide_desc decide = {p->n, c, size, size, ADELE_ENSEMBLE_LOGITS, 3.0};
     struct adele_decide_desc few_decide = {2, c, few, few, ADELE_ENSEMBLE_LOGITS, 3.0};
     problem_decide(&decide, &full);
     problem_decide(&few_decide, &small);
     run_pipeline_case(bench, "decide", p, shape, &full, &small);
 
-    full = small = (struct problem){0};
     struct adele_crf_desc crf = {p->n, c, p->channels, size, size, 1, 3.0, 3.0, 32.0, 13.0, 10.0};
     struct adele_crf_desc few_crf = crf;
     few_crf.n = 2;
@@ -416,7 +198,6 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
     problem_crf(&few_crf, &small);
     run_pipeline_case(bench, "crf", p, shape, &full, &small);
 
-    full = small = (struct problem){0};
     struct adele_correct_desc correct = {p->n, c,     size,  size, ADELE_CORRECT_SINGLE, 0.8, 0.8,
                                          true, false, false, true};
     struct adele_correct_desc few_correct = correct;
@@ -426,7 +207,6 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
     problem_correct(&few_correct, &small);
     run_pipeline_case(bench, "correct", p, shape, &full, &small);
 
-    full = small = (struct problem){0};
     struct adele_count_desc count = {p->n, size, size, c}, few_count = {2, few, few, c};
     problem_count(&count, &full);
     problem_count(&few_count, &small);

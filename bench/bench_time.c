@@ -206,7 +206,7 @@ static adele_status measure_matrix(struct bench *bench, struct adele_device *dev
                                      .stride = 1,
                                      .dilation = 1,
                                      .precision = bench->options.precision};
-    struct problem problem = {.workspace_offset = (size_t)-1};
+    struct problem problem;
     struct instance run = {0};
     double best = INFINITY, ms;
     problem_conv2d(&desc, &problem);
