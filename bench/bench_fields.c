@@ -132,7 +132,7 @@ static adele_status lend_field(struct instance *instance, const struct field *fi
 
 static adele_status create_op(struct instance *instance, const struct problem *problem) {
     struct adele_device *device = instance->device;
-    TRY(problem_create(problem, device, &instance->op));
+    TRY(op_create(device, problem->kind, &problem->desc, &instance->op));
     if (problem->workspace_offset == NO_WORKSPACE)
         return ADELE_OK;
     void *workspace = NULL;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-# cmake -DNM=... -DROWS=FILE -P compared.cmake: the test of every op calls the op's reference. A row of FILE is
-# an op, 1 where it has a backward pass, the object of its test, and that of tests/support/OP_problem.c where
-# several tests share it, with | between them. The latter counts if the test calls its OP_check.
+# cmake -DNM=... -DROWS=FILE -P compared.cmake: the test of every op calls the op's reference, or makes problem_OP and
+# calls op_check_PASS (tests/support/op_run.h). A row of FILE is an op, 1 where it has a backward pass, the object of
+# its test, and that of tests/support/OP_problem.c where several tests share it, with | between them. The latter counts
+# if the test calls its OP_check.
 cmake_minimum_required(VERSION 3.22)
 file(STRINGS ${ROWS} rows)
 foreach(row ${rows})
@@ -16,13 +17,14 @@ foreach(row ${rows})
     execute_process(COMMAND ${NM} -u ${shared} OUTPUT_VARIABLE called_there COMMAND_ERROR_IS_FATAL ANY)
     string(APPEND called "${called_there}")
   endif()
-  set(wanted reference_${op}_forward)
+  set(passes forward)
   if(has_backward)
-    list(APPEND wanted reference_${op}_backward)
+    list(APPEND passes backward)
   endif()
-  foreach(name ${wanted})
-    if(NOT called MATCHES "[ \t]${name}\n")
-      message(SEND_ERROR "tests/device/test_${op}.c does not call ${name}")
+  foreach(pass ${passes})
+    if(NOT called MATCHES "[ \t]reference_${op}_${pass}\n"
+        AND NOT (called MATCHES "[ \t]problem_${op}\n" AND called MATCHES "[ \t]op_check_${pass}\n"))
+      message(SEND_ERROR "tests/device/test_${op}.c does not compare ${pass} with reference_${op}_${pass}")
     endif()
   endforeach()
 endforeach()

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "base/memory.h"
-#include "reference/reference.h"
-#include "support/compare.h"
-#include "support/devices.h"
+#include "support/op_run.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -30,46 +26,30 @@ static struct adele_dropout_desc desc_of(const int *row, double rate, bool per_c
                                        .stream = 5};
 }
 
-// The same bits where tensors are float: one product each, and which are dropped is integer work.
-static void compare(struct arena *arena, const char *what, const void *got, const float *want,
-                    struct adele_shape shape) {
-    assert_true(compare_f32(what, arena_tensor_download(arena, got, shape), want, shape.n, shape.c,
-                            shape.h, shape.w, 1e-6, device_tolerance(arena->device, 1e-6)));
+static const int32_t ids[3] = {70001, 2, 9};
+
+static void open_run(struct op_run *run, struct adele_device *device,
+                     struct adele_dropout_desc desc, bool accumulate) {
+    struct problem problem;
+    problem_dropout(&desc, &problem);
+    problem_accumulate(&problem, accumulate);
+    op_open(run, device, &problem);
 }
 
+// The same bits where tensors are float: one product each, and which are dropped is integer work.
 static void check(struct adele_device *device, struct adele_dropout_desc desc, bool is_active,
                   bool with_ids, bool accumulate) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct adele_shape shape = {desc.n, desc.c, desc.h, desc.w};
-    size_t count = shape_count(shape);
-    static const int32_t ids[3] = {70001, 2, 9};
-    struct adele_dropout_args host = {.is_active = is_active,
-                                      .sample_ids = with_ids ? ids : NULL,
-                                      .epoch = 3,
-                                      .src = arena_random(&arena, 1, count, -1.0, 1.0),
-                                      .dst = arena_floats(&arena, count),
-                                      .d_dst = arena_random(&arena, 2, count, -1.0, 1.0),
-                                      .d_src = arena_random(&arena, 3, count, -1.0, 1.0),
-                                      .accumulate_d_src = accumulate};
-    struct adele_dropout_args args = host;
-    args.sample_ids = with_ids ? arena_upload(&arena, ids, sizeof ids) : NULL;
-    args.src = arena_tensor(&arena, shape, host.src);
-    args.dst = arena_tensor(&arena, shape, NULL);
-    args.d_dst = arena_tensor(&arena, shape, host.d_dst);
-    args.d_src = arena_tensor(&arena, shape, accumulate ? host.d_src : NULL);
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->dropout_create(device, &desc, &op), ADELE_OK);
-    assert_int_equal(op->kind, ADELE_OP_dropout);
-    assert_int_equal(op->workspace_bytes, 0); // its arguments have none
-    assert_int_equal(device->iface->dropout_forward(op, &args), ADELE_OK);
-    reference_dropout_forward(&desc, &host);
-    compare(&arena, "dst", args.dst, host.dst, shape);
-    assert_int_equal(device->iface->dropout_backward(op, &args), ADELE_OK);
-    reference_dropout_backward(&desc, &host);
-    compare(&arena, "d_src", args.d_src, host.d_src, shape);
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    struct op_run run;
+    double tolerance = device_tolerance(device, 1e-6);
+    open_run(&run, device, desc, accumulate);
+    run.host.dropout.is_active = run.device.dropout.is_active = is_active;
+    if (with_ids)
+        op_set(&run, "sample_ids", ids);
+    else
+        run.host.dropout.sample_ids = run.device.dropout.sample_ids = NULL;
+    op_check_forward(&run, 1e-6, tolerance);
+    op_check_backward(&run, 1e-6, tolerance);
+    op_close(&run);
 }
 
 static void check_shapes(struct adele_device *device) {
@@ -89,25 +69,19 @@ static void check_off(struct adele_device *device) {
 
 // Dropped values of a tensor of ones, as 0, others as their factor.
 static void draw(struct adele_device *device, struct adele_dropout_desc desc, uint32_t epoch,
-                 const int32_t *ids, float *out) {
-    struct arena arena;
-    arena_open(&arena, device);
+                 const int32_t *of_ids, float *out) {
+    struct op_run run;
+    open_run(&run, device, desc, false);
     struct adele_shape shape = {desc.n, desc.c, desc.h, desc.w};
-    float *ones = arena_floats(&arena, shape_count(shape));
     for (size_t i = 0; i < shape_count(shape); i++)
-        ones[i] = 1.0F;
-    struct adele_op *op = NULL;
-    struct adele_dropout_args args = {.is_active = true,
-                                      .epoch = epoch,
-                                      .sample_ids =
-                                          arena_upload(&arena, ids, (size_t)desc.n * sizeof *ids),
-                                      .src = arena_tensor(&arena, shape, ones),
-                                      .dst = arena_tensor(&arena, shape, NULL)};
-    assert_int_equal(device->iface->dropout_create(device, &desc, &op), ADELE_OK);
-    assert_int_equal(device->iface->dropout_forward(op, &args), ADELE_OK);
-    memcpy(out, arena_tensor_download(&arena, args.dst, shape), shape_count(shape) * sizeof *out);
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+        op_values(&run, "src")[i] = 1.0F;
+    op_set(&run, "src", NULL);
+    op_set(&run, "sample_ids", of_ids);
+    run.device.dropout.epoch = epoch;
+    op_forward(&run);
+    memcpy(out, arena_tensor_download(&run.arena, run.device.dropout.dst, shape),
+           shape_count(shape) * sizeof *out);
+    op_close(&run);
 }
 
 #define N_DRAWN (2 * 21 * 13 * 17)
@@ -174,13 +148,9 @@ static void check_bad_descriptors(struct adele_device *device) {
     bad[4].rate = -0.1;
     bad[5].rate = NAN;
     bad[6].stream = ADELE_MAX_DROPOUT_STREAM + 1;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->dropout_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
-    ASSERT_CREATE_SURVIVES_FAILURES(device, dropout, &good);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_dropout, &bad[i]);
+    op_check_allocations(device, ADELE_OP_dropout, &good);
 }
 
 ON_EACH_DEVICE(shapes)

@@ -1,80 +1,41 @@
 // SPDX-License-Identifier: MIT
-#include "base/memory.h"
 #include "reference/reference.h"
-#include "support/compare.h"
-#include "support/devices.h"
-#include "support/gradient.h"
+#include "support/op_run.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-struct problem {
-    struct adele_max_pool_desc desc;
-    struct adele_shape in, out;
-    float *src, *dst, *d_dst, *d_src;
-};
-
 // Whole numbers below `n_levels` make ties; spread over the plane they make none. bf16 holds 256 of
 // them exactly.
-static struct problem make_problem(struct arena *arena, struct adele_max_pool_desc desc,
-                                   int n_levels) {
-    struct problem p = {.desc = desc, .in = {desc.n, desc.c, desc.h_in, desc.w_in}};
-    p.out = (struct adele_shape){
-        desc.n, desc.c, adele_conv2d_extent(desc.h_in, desc.kernel, desc.stride, desc.pad, 1),
-        adele_conv2d_extent(desc.w_in, desc.kernel, desc.stride, desc.pad, 1)};
-    if (arena_is_bf16(arena) && n_levels > 256)
+static void open_run(struct op_run *run, struct adele_device *device,
+                     struct adele_max_pool_desc desc, int n_levels, bool accumulate) {
+    struct problem problem;
+    problem_max_pool(&desc, &problem);
+    problem_accumulate(&problem, accumulate);
+    struct field *field = problem_find(&problem, "src");
+    if (device_is_bf16(device) && n_levels > 256)
         n_levels = 256;
-    p.src = arena_random(arena, 1, shape_count(p.in), 0.0, n_levels);
-    for (size_t i = 0; i < shape_count(p.in); i++)
-        p.src[i] = (float)(int)p.src[i] - (float)n_levels / 2;
-    p.dst = arena_floats(arena, shape_count(p.out));
-    p.d_dst = arena_random(arena, 2, shape_count(p.out), -1.0, 1.0);
-    p.d_src = arena_random(arena, 3, shape_count(p.in), -1.0, 1.0);
-    return p;
-}
-
-static struct adele_max_pool_args device_args(struct arena *arena, const struct problem *p,
-                                              const struct adele_op *op, bool accumulate) {
-    struct adele_max_pool_args args = {
-        .src = arena_tensor(arena, p->in, p->src),
-        .dst = arena_tensor(arena, p->out, NULL),
-        .d_dst = arena_tensor(arena, p->out, p->d_dst),
-        .d_src = arena_tensor(arena, p->in, accumulate ? p->d_src : NULL),
-        .accumulate_d_src = accumulate,
-        .workspace = arena_workspace(arena, op),
-    };
-    return args;
+    field->low = 0.0;
+    field->high = n_levels;
+    op_open(run, device, &problem);
+    float *src = op_values(run, "src");
+    for (size_t i = 0; i < field_count(field); i++)
+        src[i] = (float)(int)src[i] - (float)n_levels / 2;
+    op_set(run, "src", NULL);
 }
 
 // A maximum is a copy: exact. A pixel of d_src adds at most kernel^2 values of size 1; a bf16
 // tensor rounds the sum once.
 static void check(struct adele_device *device, struct adele_max_pool_desc desc, int n_levels,
                   bool accumulate) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct problem p = make_problem(&arena, desc, n_levels);
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->max_pool_create(device, &desc, &op), ADELE_OK);
-    struct adele_max_pool_args args = device_args(&arena, &p, op, accumulate);
-    struct adele_max_pool_args host = {.src = p.src,
-                                       .dst = p.dst,
-                                       .d_dst = p.d_dst,
-                                       .d_src = p.d_src,
-                                       .accumulate_d_src = accumulate};
-    assert_int_equal(device->iface->max_pool_forward(op, &args), ADELE_OK);
-    reference_max_pool_forward(&desc, &host);
-    assert_true(compare_f32("dst", arena_tensor_download(&arena, args.dst, p.out), p.dst, p.out.n,
-                            p.out.c, p.out.h, p.out.w, 0.0, 0.0));
-    assert_int_equal(device->iface->max_pool_backward(op, &args), ADELE_OK);
-    reference_max_pool_backward(&desc, &host);
-    assert_true(compare_f32("d_src", arena_tensor_download(&arena, args.d_src, p.in), p.d_src,
-                            p.in.n, p.in.c, p.in.h, p.in.w, 1e-6, device_tolerance(device, 0.0)));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    struct op_run run;
+    open_run(&run, device, desc, n_levels, accumulate);
+    op_check_forward(&run, 0.0, 0.0);
+    op_check_backward(&run, 1e-6, device_tolerance(device, 0.0));
+    op_close(&run);
 }
 
 // n, c, h, w, kernel, stride, pad
@@ -110,45 +71,32 @@ static void check_ties(struct adele_device *device) {
 
 // The gradient of four equal pixels goes to the first in row order.
 static void check_literal(struct adele_device *device) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct adele_max_pool_desc desc = {1, 1, 2, 4, 2, 2, 0, {0, 0}};
-    struct problem p = make_problem(&arena, desc, 2);
-    memcpy(p.src, (const float[]){5, 5, 1, 2, 5, 5, 3, 3}, 8 * sizeof(float));
-    memcpy(p.d_dst, (const float[]){10, 20}, 2 * sizeof(float));
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->max_pool_create(device, &desc, &op), ADELE_OK);
-    struct adele_max_pool_args args = device_args(&arena, &p, op, false);
-    assert_int_equal(device->iface->max_pool_forward(op, &args), ADELE_OK);
-    assert_int_equal(device->iface->max_pool_backward(op, &args), ADELE_OK);
-    const float dst[] = {5, 3}, d_src[] = {10, 0, 0, 0, 0, 0, 20, 0};
-    assert_true(compare_f32("dst", arena_tensor_download(&arena, args.dst, p.out), dst, 1, 1, 1, 2,
-                            0.0, 0.0));
-    assert_true(compare_f32("d_src", arena_tensor_download(&arena, args.d_src, p.in), d_src, 1, 1,
-                            2, 4, 0.0, 0.0));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    static const float src[] = {5, 5, 1, 2, 5, 5, 3, 3}, d_dst[] = {10, 20};
+    static const float dst[] = {5, 3}, d_src[] = {10, 0, 0, 0, 0, 0, 20, 0};
+    struct op_run run;
+    open_run(&run, device, (struct adele_max_pool_desc){1, 1, 2, 4, 2, 2, 0, {0, 0}}, 2, false);
+    op_set(&run, "src", src);
+    op_set(&run, "d_dst", d_dst);
+    op_forward(&run);
+    op_backward(&run);
+    op_compare(&run, "dst", dst, 0.0, 0.0);
+    op_compare(&run, "d_src", d_src, 0.0, 0.0);
+    op_close(&run);
 }
 
 // The middle is the maximum of all nine windows, and 264 is a bf16: the sum is rounded once, and
 // not after each window, as from 256 on adding 1 changes no bf16.
 static void check_overlapping_windows(struct adele_device *device) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct adele_max_pool_desc desc = {1, 1, 3, 3, 3, 1, 1, {0, 0}};
-    struct problem p = make_problem(&arena, desc, 2);
-    memcpy(p.src, (const float[]){1, 2, 3, 4, 9, 5, 6, 7, 8}, 9 * sizeof(float));
-    memcpy(p.d_dst, (const float[]){256, 1, 1, 1, 1, 1, 1, 1, 1}, 9 * sizeof(float));
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->max_pool_create(device, &desc, &op), ADELE_OK);
-    struct adele_max_pool_args args = device_args(&arena, &p, op, false);
-    assert_int_equal(device->iface->max_pool_forward(op, &args), ADELE_OK);
-    assert_int_equal(device->iface->max_pool_backward(op, &args), ADELE_OK);
-    const float d_src[] = {0, 0, 0, 0, 264, 0, 0, 0, 0};
-    assert_true(compare_f32("d_src", arena_tensor_download(&arena, args.d_src, p.in), d_src, 1, 1,
-                            3, 3, 0.0, 0.0));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    static const float src[] = {1, 2, 3, 4, 9, 5, 6, 7, 8}, d_dst[] = {256, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const float d_src[] = {0, 0, 0, 0, 264, 0, 0, 0, 0};
+    struct op_run run;
+    open_run(&run, device, (struct adele_max_pool_desc){1, 1, 3, 3, 3, 1, 1, {0, 0}}, 2, false);
+    op_set(&run, "src", src);
+    op_set(&run, "d_dst", d_dst);
+    op_forward(&run);
+    op_backward(&run);
+    op_compare(&run, "d_src", d_src, 0.0, 0.0);
+    op_close(&run);
 }
 
 // A NaN wherever it lies in its windows makes them NaN, and no others.
@@ -156,31 +104,21 @@ static void check_nan(struct adele_device *device) {
     struct adele_max_pool_desc descs[] = {{1, 9, 4, 4, 2, 2, 0, {0, 0}},
                                           {1, 2, 5, 7, 3, 2, 1, {0, 0}}};
     for (size_t i = 0; i < sizeof descs / sizeof descs[0]; i++) {
-        struct arena arena;
-        arena_open(&arena, device);
-        struct problem p = make_problem(&arena, descs[i], 100);
+        struct op_run run;
+        open_run(&run, device, descs[i], 100, false);
         size_t plane = (size_t)descs[i].h_in * (size_t)descs[i].w_in;
         for (size_t c = 0; c < (size_t)descs[i].c; c++)
-            p.src[c * plane + (5 * c + 4) % plane] = NAN;
-        struct adele_op *op = NULL;
-        assert_int_equal(device->iface->max_pool_create(device, &descs[i], &op), ADELE_OK);
-        struct adele_max_pool_args args = device_args(&arena, &p, op, false);
-        assert_int_equal(device->iface->max_pool_forward(op, &args), ADELE_OK);
-        struct adele_max_pool_args host = {.src = p.src, .dst = p.dst};
-        reference_max_pool_forward(&descs[i], &host);
-        const float *got = arena_tensor_download(&arena, args.dst, p.out);
-        for (size_t k = 0; k < shape_count(p.out); k++)
-            assert_true(isnan(p.dst[k]) ? isnan(got[k]) : got[k] == p.dst[k]);
-        device->iface->op_destroy(op);
-        arena_close(&arena);
+            op_values(&run, "src")[c * plane + (5 * c + 4) % plane] = NAN;
+        op_set(&run, "src", NULL);
+        op_forward(&run);
+        reference_max_pool_forward(&descs[i], &run.host.max_pool);
+        const struct field *dst = problem_find(&run.problem, "dst");
+        const float *got = arena_tensor_download(&run.arena, run.device.max_pool.dst, dst->shape);
+        const float *want = op_values(&run, "dst");
+        for (size_t k = 0; k < field_count(dst); k++)
+            assert_true(isnan(want[k]) ? isnan(got[k]) : got[k] == want[k]);
+        op_close(&run);
     }
-}
-
-static double evaluate(const void *context) {
-    const struct problem *p = context;
-    struct adele_max_pool_args args = {.src = p->src, .dst = p->dst};
-    reference_max_pool_forward(&p->desc, &args);
-    return gradient_dot(p->d_dst, p->dst, shape_count(p->out));
 }
 
 // Without ties values differ by 1 at least, so a step of 0.25 changes no maximum. bf16 tensors do
@@ -189,24 +127,15 @@ static void check_gradient(struct adele_device *device) {
     if (device_is_bf16(device))
         return;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct arena arena;
-        arena_open(&arena, device);
-        struct adele_max_pool_desc desc = desc_of(cases[i]);
-        struct problem p = make_problem(&arena, desc, 1);
+        struct op_run run;
+        open_run(&run, device, desc_of(cases[i]), 1, false);
         // A stride coprime to the number of pixels visits each level of the tensor once.
-        size_t n = shape_count(p.in);
+        size_t n = field_count(problem_find(&run.problem, "src"));
         for (size_t k = 0; k < n; k++)
-            p.src[k] = (float)((k * 7919) % n);
-        struct adele_op *op = NULL;
-        assert_int_equal(device->iface->max_pool_create(device, &desc, &op), ADELE_OK);
-        struct adele_max_pool_args args = device_args(&arena, &p, op, false);
-        assert_int_equal(device->iface->max_pool_forward(op, &args), ADELE_OK);
-        assert_int_equal(device->iface->max_pool_backward(op, &args), ADELE_OK);
-        assert_true(gradient_agrees("src", evaluate, &p, p.src,
-                                    arena_tensor_download(&arena, args.d_src, p.in), n, 11, 0.25,
-                                    1e-3));
-        device->iface->op_destroy(op);
-        arena_close(&arena);
+            op_values(&run, "src")[k] = (float)((k * 7919) % n);
+        op_set(&run, "src", NULL);
+        op_check_gradients(&run, 0.25, 1e-3);
+        op_close(&run);
     }
 }
 
@@ -216,18 +145,12 @@ static void check_bad_descriptors(struct adele_device *device) {
         {1, 1, 4, 4, 0, 2, 0}, {1, 1, 4, 4, 2, 0, 0}, {1, 1, 4, 4, 2, 2, 2}, {1, 1, 4, 4, 2, 2, -1},
         {1, 1, 1, 4, 2, 2, 0}, {1, 1, 4, 1, 2, 2, 0},
     };
-    struct adele_op *op = NULL;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct adele_max_pool_desc desc = desc_of(bad[i]);
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->max_pool_create(device, &desc, &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
+        op_check_refused(device, ADELE_OP_max_pool, &desc);
     }
     struct adele_max_pool_desc good = desc_of(cases[1]);
-    memory_fail_at(0);
-    assert_int_equal(device->iface->max_pool_create(device, &good, &op), ADELE_NO_MEMORY);
-    memory_fail_at(-1);
+    op_check_allocations(device, ADELE_OP_max_pool, &good);
 }
 
 ON_EACH_DEVICE(shapes)

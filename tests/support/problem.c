@@ -83,12 +83,12 @@ void args_set_pointer(union op_args *args, size_t offset, void *pointer) {
 
 // ---- the op of a problem ------------------------------------------------------------------------
 
-adele_status problem_create(const struct problem *problem, struct adele_device *device,
-                            struct adele_op **out) {
-    switch (problem->kind) {
+adele_status op_create(struct adele_device *device, enum adele_op_kind kind, const void *desc,
+                       struct adele_op **out) {
+    switch (kind) {
 #define CREATE_CASE(name, has_backward)                                                            \
     case ADELE_OP_##name:                                                                          \
-        return device->iface->name##_create(device, &problem->desc.name, out);
+        return device->iface->name##_create(device, (const struct adele_##name##_desc *)desc, out);
         ADELE_OPS(CREATE_CASE)
 #undef CREATE_CASE
     default:

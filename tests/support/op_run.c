@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+#include "support/op_run.h"
+
+#include "base/half.h"
+#include "base/memory.h"
+#include "support/compare.h"
+#include "support/gradient.h"
+#include "support/maps.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static bool is_float(const struct field *field) {
+    return field->type == FIELD_TENSOR || field->type == FIELD_FLOATS;
+}
+
+static size_t bytes_of(const struct field *field) {
+    return field_count(field) * field_element_bytes(field->type);
+}
+
+static const struct field *find(const struct op_run *run, const char *name) {
+    for (int i = 0; i < run->problem.n_fields; i++)
+        if (strcmp(run->problem.fields[i].name, name) == 0)
+            return &run->problem.fields[i];
+    fail_msg("the op has no array \"%s\"", name);
+    return NULL;
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+static void *make_host(struct arena *arena, const struct field *field, uint64_t seed) {
+    size_t count = field_count(field);
+    if (is_float(field))
+        return arena_random(arena, seed, count, field->low, field->high);
+    void *out = maps_empty(arena, bytes_of(field));
+    if (field->type == FIELD_HALVES) {
+        const float *values = arena_random(arena, seed, count, field->low, field->high);
+        for (size_t i = 0; i < count; i++)
+            ((uint16_t *)out)[i] = half_from_float(values[i]);
+    } else if (field->type == FIELD_BYTES) {
+        const float *values = arena_random(arena, seed, count, field->low, field->high + 1.0);
+        for (size_t i = 0; i < count; i++)
+            ((uint8_t *)out)[i] = (uint8_t)values[i];
+    } else if (field->type == FIELD_INTS) {
+        for (size_t i = 0; i < count; i++)
+            ((int32_t *)out)[i] = (int32_t)field->low + (int32_t)i;
+    }
+    return out;
+}
+
+static void *make_device(struct arena *arena, const struct field *field, const void *host) {
+    const void *values = field_is_input(field) ? host : NULL;
+    return field->type == FIELD_TENSOR ? arena_tensor(arena, field->shape, values)
+                                       : arena_upload(arena, values, bytes_of(field));
+}
+
+void op_open(struct op_run *run, struct adele_device *device, const struct problem *problem) {
+    *run = (struct op_run){.problem = *problem, .host = problem->args, .device = problem->args};
+    arena_open(&run->arena, device);
+    for (int i = 0; i < problem->n_fields; i++) {
+        const struct field *field = &problem->fields[i];
+        void *host = make_host(&run->arena, field, (uint64_t)i + 1);
+        args_set_pointer(&run->host, field->offset, host);
+        args_set_pointer(&run->device, field->offset, make_device(&run->arena, field, host));
+    }
+    if (op_create(device, problem->kind, &problem->desc, &run->op) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    assert_int_equal(run->op->kind, problem->kind);
+    if (problem->workspace_offset != NO_WORKSPACE)
+        args_set_pointer(&run->device, problem->workspace_offset,
+                         arena_workspace(&run->arena, run->op));
+    else
+        assert_int_equal(run->op->workspace_bytes, 0);
+}
+
+void op_close(struct op_run *run) {
+    run->arena.device->iface->op_destroy(run->op);
+    arena_close(&run->arena);
+}
+
+float *op_values(const struct op_run *run, const char *name) {
+    const struct field *field = find(run, name);
+    assert_true(is_float(field));
+    return args_pointer(&run->host, field->offset);
+}
+
+void op_set(struct op_run *run, const char *name, const void *values) {
+    const struct adele_device *device = run->arena.device;
+    const struct field *field = find(run, name);
+    void *host = args_pointer(&run->host, field->offset);
+    void *to = args_pointer(&run->device, field->offset);
+    if (values != NULL)
+        memcpy(host, values, bytes_of(field));
+    adele_status status = field->type == FIELD_TENSOR
+                              ? device->iface->tensor_upload(device, to, field->shape, host)
+                              : device->iface->upload(device, to, host, bytes_of(field));
+    assert_int_equal(status, ADELE_OK);
+}
+
+// ---- passes -------------------------------------------------------------------------------------
+
+static void run_pass(struct op_run *run, bool is_backward) {
+    if (problem_run(run->arena.device, run->op, &run->device, is_backward) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+}
+
+void op_forward(struct op_run *run) {
+    run_pass(run, false);
+}
+
+void op_backward(struct op_run *run) {
+    run_pass(run, true);
+}
+
+// From the device; halves become floats.
+static const void *fetch(struct op_run *run, const struct field *field) {
+    const void *from = args_pointer(&run->device, field->offset);
+    if (field->type == FIELD_TENSOR)
+        return arena_tensor_download(&run->arena, from, field->shape);
+    if (field->type == FIELD_FLOATS)
+        return arena_download(&run->arena, from, field->count);
+    return maps_download(&run->arena, from, bytes_of(field));
+}
+
+static const float *floats_of_halves(struct arena *arena, const uint16_t *halves, size_t count) {
+    float *out = arena_floats(arena, count);
+    for (size_t i = 0; i < count; i++)
+        out[i] = half_to_float(halves[i]);
+    return out;
+}
+
+static void compare(struct op_run *run, const struct field *field, const void *want,
+                    double absolute, double relative) {
+    struct adele_shape shape = field->shape;
+    const void *got = fetch(run, field);
+    if (field->type == FIELD_HALVES) {
+        got = floats_of_halves(&run->arena, got, field->count);
+        want = floats_of_halves(&run->arena, want, field->count);
+    } else if (!is_float(field)) {
+        assert_true(compare_bytes(field->name, got, want, bytes_of(field)));
+        return;
+    }
+    if (field->type != FIELD_TENSOR)
+        shape = (struct adele_shape){1, 1, 1, (int)field->count};
+    assert_true(compare_f32(field->name, got, want, shape.n, shape.c, shape.h, shape.w, absolute,
+                            relative));
+}
+
+void op_compare(struct op_run *run, const char *name, const float *want, double absolute,
+                double relative) {
+    const struct field *field = find(run, name);
+    compare(run, field, want != NULL ? want : args_pointer(&run->host, field->offset), absolute,
+            relative);
+}
+
+static void check_pass(struct op_run *run, bool is_backward, double absolute, double relative) {
+    run_pass(run, is_backward);
+    problem_run_reference(&run->problem, &run->host, is_backward);
+    for (int i = 0; i < run->problem.n_fields; i++) {
+        const struct field *field = &run->problem.fields[i];
+        if ((field->role & (is_backward ? WRITE_B : WRITE_F)) != 0)
+            compare(run, field, args_pointer(&run->host, field->offset),
+                    field->is_copy ? 0.0 : absolute, field->is_copy ? 0.0 : relative);
+    }
+}
+
+void op_check_forward(struct op_run *run, double absolute, double relative) {
+    check_pass(run, false, absolute, relative);
+}
+
+void op_check_backward(struct op_run *run, double absolute, double relative) {
+    check_pass(run, true, absolute, relative);
+}
+
+// ---- finite differences -------------------------------------------------------------------------
+
+// The host's values of the arrays that forward reads and changes, before the first forward.
+struct objective {
+    const struct op_run *run;
+    float *before[MAX_FIELDS];
+};
+
+static double evaluate(const void *context) {
+    const struct objective *objective = context;
+    const struct op_run *run = objective->run;
+    for (int i = 0; i < run->problem.n_fields; i++) {
+        const struct field *field = &run->problem.fields[i];
+        if (objective->before[i] != NULL)
+            memcpy(args_pointer(&run->host, field->offset), objective->before[i], bytes_of(field));
+    }
+    problem_run_reference(&run->problem, &run->host, false);
+    return gradient_dot(op_values(run, "d_dst"), op_values(run, "dst"),
+                        field_count(find(run, "dst")));
+}
+
+// A gradient that the op adds to begins at zero.
+static void start_gradients(struct op_run *run, struct objective *objective) {
+    *objective = (struct objective){.run = run};
+    for (int i = 0; i < run->problem.n_fields; i++) {
+        const struct field *field = &run->problem.fields[i];
+        void *host = args_pointer(&run->host, field->offset);
+        if ((field->role & (READ_B | WRITE_B)) == (READ_B | WRITE_B)) {
+            memset(host, 0, bytes_of(field));
+            op_set(run, field->name, NULL);
+        } else if ((field->role & (READ_F | WRITE_F)) == (READ_F | WRITE_F)) {
+            objective->before[i] = arena_floats(&run->arena, field_count(field));
+            memcpy(objective->before[i], host, bytes_of(field));
+        }
+    }
+}
+
+void op_check_gradients(struct op_run *run, double step, double tolerance) {
+    struct objective objective;
+    int n_checked = 0;
+    start_gradients(run, &objective);
+    op_forward(run);
+    op_backward(run);
+    for (int i = 0; i < run->problem.n_fields; i++) {
+        const struct field *field = &run->problem.fields[i];
+        char name[32];
+        (void)snprintf(name, sizeof name, "d_%s", field->name);
+        if ((field->role & (READ_F | WRITE_F)) != READ_F || !is_float(field) ||
+            args_pointer(&run->device, find(run, name)->offset) == NULL)
+            continue;
+        assert_true(gradient_agrees(
+            field->name, evaluate, &objective, args_pointer(&run->host, field->offset),
+            fetch(run, find(run, name)), field_count(field), 11 + (uint64_t)i, step, tolerance));
+        n_checked++;
+    }
+    assert_true(n_checked > 0);
+}
+
+// ---- errors -------------------------------------------------------------------------------------
+
+void op_check_refused(struct adele_device *device, enum adele_op_kind kind, const void *desc) {
+    struct adele_op *op = (struct adele_op *)device;
+    assert_int_equal(op_create(device, kind, desc, &op), ADELE_INVALID_ARGUMENT);
+    assert_null(op);
+}
+
+void op_check_allocations(struct adele_device *device, enum adele_op_kind kind, const void *desc) {
+    struct adele_op *op = NULL;
+    adele_status status = ADELE_NO_MEMORY;
+    long i = 0;
+    for (; i < 100 && status != ADELE_OK; i++) {
+        memory_fail_at(i);
+        status = op_create(device, kind, desc, &op);
+        memory_fail_at(-1);
+        if (status != ADELE_OK) {
+            assert_int_equal(status, ADELE_NO_MEMORY);
+            assert_null(op);
+        }
+    }
+    if (status != ADELE_OK)
+        fail_msg("a hundred allocations for one op");
+    assert_true(i > 1); // the first attempt met a failure
+    device->iface->op_destroy(op);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Runs the op of a problem on a device and by tests/reference, on the same values, and compares.
+// Every failure fails the running CMocka test.
+#ifndef ADELE_TESTS_OP_RUN_H
+#define ADELE_TESTS_OP_RUN_H
+
+#include "support/devices.h"
+#include "support/problem.h"
+
+struct op_run {
+    struct arena arena;
+    struct problem problem;
+    struct adele_op *op;
+    union op_args host, device; // arguments of the reference and of the op
+};
+
+// Random values from seeds that follow the order of the arrays. What the op must write before it is
+// read is NaN on the device, so that an element left unwritten shows.
+void op_open(struct op_run *run, struct adele_device *device, const struct problem *problem);
+void op_close(struct op_run *run);
+
+// The host's array `name`, of tensors and floats; op_set brings other values into it, or those that
+// it has been given by hand (NULL), and to the device.
+float *op_values(const struct op_run *run, const char *name);
+void op_set(struct op_run *run, const char *name, const void *values);
+
+void op_forward(struct op_run *run); // on the device
+void op_backward(struct op_run *run);
+// Array `name` on the device against `want`; NULL: against the host's.
+void op_compare(struct op_run *run, const char *name, const float *want, double absolute,
+                double relative);
+// A pass of both, then all that it writes; copies have to be equal.
+void op_check_forward(struct op_run *run, double absolute, double relative);
+void op_check_backward(struct op_run *run, double absolute, double relative);
+
+// Every gradient of an array that forward reads, against finite differences of the reference.
+void op_check_gradients(struct op_run *run, double step, double tolerance);
+
+// Of a descriptor: the op cannot be created, an argument is invalid.
+void op_check_refused(struct adele_device *device, enum adele_op_kind kind, const void *desc);
+// Creating it with the 1st, 2nd, ... allocation failing leaves no op and says so, until one attempt
+// meets no failure.
+void op_check_allocations(struct adele_device *device, enum adele_op_kind kind, const void *desc);
+#endif
