@@ -33,7 +33,11 @@ void op_compare(struct op_run *run, const char *name, const float *want, double 
 void op_check_forward(struct op_run *run, double absolute, double relative);
 void op_check_backward(struct op_run *run, double absolute, double relative);
 
-// Every gradient of an array that forward reads, against finite differences of the reference.
+// The same bits with one thread as with three, and no allocation in a pass.
+void op_check_threads(struct adele_device *device, const struct problem *problem);
+
+// Every gradient of an array that forward reads, against finite differences of the reference. The
+// tolerance is that of float tensors.
 void op_check_gradients(struct op_run *run, double step, double tolerance);
 
 // Of a descriptor: the op cannot be created, an argument is invalid.

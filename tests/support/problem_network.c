@@ -37,25 +37,27 @@ void problem_batch_norm(const struct adele_batch_norm_desc *desc, struct problem
     WORKSPACE(out, batch_norm);
     out->args.batch_norm.use_batch_statistics = true;
     TENSOR(out, batch_norm, src, BOTH, n, c, h, w);
+    problem_range(out, -1.0, 3.0);
     if (desc->has_residual)
         TENSOR(out, batch_norm, residual, READ_F, n, c, h, w);
     PLAIN(out, batch_norm, scale, FIELD_FLOATS, BOTH, c);
     problem_range(out, 0.5, 1.5);
     PLAIN(out, batch_norm, shift, FIELD_FLOATS, BOTH, c);
+    problem_range(out, -0.5, 0.5);
     PLAIN(out, batch_norm, running_mean, FIELD_FLOATS, READ_F | WRITE_F, c);
     PLAIN(out, batch_norm, running_variance, FIELD_FLOATS, READ_F | WRITE_F, c);
-    problem_range(out, 0.5, 1.5);
+    problem_range(out, 0.5, 2.0);
     PLAIN(out, batch_norm, saved_mean, FIELD_FLOATS, WRITE_F | READ_B, c);
     PLAIN(out, batch_norm, saved_inv_std, FIELD_FLOATS, WRITE_F | READ_B, c);
     TENSOR(out, batch_norm, dst, WRITE_F | READ_B, n, c, h, w);
     TENSOR(out, batch_norm, d_dst, READ_B, n, c, h, w);
     TENSOR(out, batch_norm, d_src, WRITE_B, n, c, h, w);
-    if (desc->has_residual)
+    if (desc->has_residual) {
         TENSOR(out, batch_norm, d_residual, WRITE_B, n, c, h, w);
+        problem_last(out)->is_copy = true; // where the ReLU is open
+    }
     PLAIN(out, batch_norm, d_scale, FIELD_FLOATS, READ_B | WRITE_B, c);
-    problem_range(out, 0.0, 0.0);
     PLAIN(out, batch_norm, d_shift, FIELD_FLOATS, READ_B | WRITE_B, c);
-    problem_range(out, 0.0, 0.0);
 }
 
 void problem_max_pool(const struct adele_max_pool_desc *desc, struct problem *out) {
@@ -99,7 +101,9 @@ void problem_add(const struct adele_add_desc *desc, struct problem *out) {
     TENSOR(out, add, dst, WRITE_F, desc->n, desc->c, desc->h, desc->w);
     TENSOR(out, add, d_dst, READ_B, desc->n, desc->c, desc->h, desc->w);
     GRADIENT(out, add, d_src0, desc->n, desc->c, desc->h, desc->w);
+    problem_last(out)->is_copy = true;
     GRADIENT(out, add, d_src1, desc->n, desc->c, desc->h, desc->w);
+    problem_last(out)->is_copy = true;
 }
 
 void problem_global_pool(const struct adele_global_pool_desc *desc, struct problem *out) {
