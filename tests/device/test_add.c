@@ -46,7 +46,7 @@ static void check_gradient(struct adele_device *device) {
     struct op_run run;
     problem_add(&cases[8], &problem);
     op_open(&run, device, &problem);
-    op_check_gradients(&run, 0.5, 1e-4);
+    op_check_gradients(&run, 0.5, 1e-4, 1e-4);
     op_close(&run);
 }
 

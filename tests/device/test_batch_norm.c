@@ -187,7 +187,7 @@ static void check_gradient_of(struct adele_device *device, struct adele_batch_no
     for (int c = 0; c < desc.c && desc.has_relu; c++)
         op_values(&run, "shift")[c] = c % 3 == 2 ? -20.0f : 20.0f;
     op_set(&run, "shift", NULL);
-    op_check_gradients(&run, 0.01, 2e-3);
+    op_check_gradients(&run, 0.01, 2e-3 + device_tolerance(device, 0.0), 2e-3);
     op_close(&run);
 }
 

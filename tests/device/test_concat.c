@@ -36,7 +36,7 @@ static void check_gradient(struct adele_device *device) {
         struct op_run run;
         problem_concat(&cases[i], &problem);
         op_open(&run, device, &problem);
-        op_check_gradients(&run, 0.5, 1e-6);
+        op_check_gradients(&run, 0.5, 1e-6, 1e-6);
         op_close(&run);
     }
 }

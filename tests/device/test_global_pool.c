@@ -39,7 +39,7 @@ static void check_gradient(struct adele_device *device) {
         struct op_run run;
         problem_global_pool(&cases[i], &problem);
         op_open(&run, device, &problem);
-        op_check_gradients(&run, 0.5, 1e-4);
+        op_check_gradients(&run, 0.5, device_tolerance(device, 1e-4), 0.0);
         op_close(&run);
     }
 }

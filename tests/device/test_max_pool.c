@@ -134,7 +134,7 @@ static void check_gradient(struct adele_device *device) {
         for (size_t k = 0; k < n; k++)
             op_values(&run, "src")[k] = (float)((k * 7919) % n);
         op_set(&run, "src", NULL);
-        op_check_gradients(&run, 0.25, 1e-3);
+        op_check_gradients(&run, 0.25, 1e-3, 0.0);
         op_close(&run);
     }
 }

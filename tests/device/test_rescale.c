@@ -90,7 +90,7 @@ static void check_gradient(struct adele_device *device) {
         struct adele_rescale_desc desc = desc_of(cases[i]);
         problem_rescale(&desc, &problem);
         op_open(&run, device, &problem);
-        op_check_gradients(&run, 0.5, 1e-4);
+        op_check_gradients(&run, 0.5, device_tolerance(device, 1e-4), 0.0);
         op_close(&run);
     }
 }

@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Ops that read or write a slice of a wide tensor, against tests/reference: the slice is right, and
 // the channels beside it stay as they are.
-#include "reference/reference.h"
 #include "support/compare.h"
-#include "support/devices.h"
+#include "support/op_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static void assert_ok(adele_status status) {
-    if (status != ADELE_OK)
-        fail_msg("status %d: %s", (int)status, adele_error_message());
-}
 
 // A slice of c channels.
 struct part {
@@ -41,13 +34,16 @@ static void copy_slice(const struct wide *wide, float *whole, float *own, bool i
     }
 }
 
-static struct wide make_wide(struct arena *arena, struct part part, int n, int h, int w,
-                             uint64_t seed) {
-    struct wide wide = {.part = part, .shape = {n, part.slice.of, h, w}, .own = {n, part.c, h, w}};
-    wide.before = arena_random(arena, seed, shape_count(wide.shape), -1.0, 1.0);
-    wide.values = arena_floats(arena, shape_count(wide.own));
-    copy_slice(&wide, wide.before, wide.values, true);
-    wide.tensor = arena_tensor(arena, wide.shape, wide.before);
+// Brings array `name` of the op into a slice of a tensor of other values.
+static struct wide widen(struct op_run *run, const char *name, struct part part, uint64_t seed) {
+    const struct field *field = problem_find(&run->problem, name);
+    struct wide wide = {.part = part, .shape = field->shape, .own = field->shape};
+    wide.shape.c = part.slice.of;
+    wide.before = arena_random(&run->arena, seed, shape_count(wide.shape), -1.0, 1.0);
+    wide.values = op_values(run, name);
+    copy_slice(&wide, wide.before, wide.values, false);
+    wide.tensor = arena_tensor(&run->arena, wide.shape, wide.before);
+    args_set_pointer(&run->device, field->offset, wide.tensor);
     return wide;
 }
 
@@ -74,96 +70,41 @@ static void each_part(struct adele_device *device,
         check(device, parts[i]);
 }
 
-// ---- batch norm ---------------------------------------------------------------------------------
-
-struct plain {
-    float *host, *on_device;
-};
-
-static struct plain channels(struct arena *arena, uint64_t seed, int c, double low, double high) {
-    struct plain plain = {arena_random(arena, seed, (size_t)c, low, high), NULL};
-    plain.on_device = arena_upload(arena, plain.host, (size_t)c * sizeof(float));
-    return plain;
-}
-
-static void batch_norm_of(struct adele_device *device, struct part part, bool use_batch,
-                          bool has_residual) {
-    struct arena arena;
-    arena_open(&arena, device);
-    int n = 2, h = 9, w = 7, c = part.c;
-    struct adele_batch_norm_desc desc = {n, c, h, w, 1e-5F, 0.1F, true, has_residual, part.slice};
-    struct wide dst = make_wide(&arena, part, n, h, w, 1);
-    struct wide d_dst = make_wide(&arena, part, n, h, w, 2);
-    size_t count = shape_count(dst.own);
-    float *src = arena_random(&arena, 3, count, -1.0, 1.0);
-    float *residual = arena_random(&arena, 4, count, -1.0, 1.0);
-    struct plain scale = channels(&arena, 5, c, 0.5, 1.5),
-                 shift = channels(&arena, 6, c, -1.0, 1.0);
-    struct plain mean = channels(&arena, 7, c, -1.0, 1.0),
-                 variance = channels(&arena, 8, c, 0.5, 2.0);
-    struct plain kept = channels(&arena, 9, c, 0.0, 1.0),
-                 inverse = channels(&arena, 10, c, 0.0, 1.0);
-    struct plain d_scale = channels(&arena, 11, c, 0.0, 1.0);
-    struct plain d_shift = channels(&arena, 12, c, 0.0, 1.0);
-    struct adele_op *op;
-    assert_ok(device->iface->batch_norm_create(device, &desc, &op));
-    struct adele_batch_norm_args host = {.use_batch_statistics = use_batch,
-                                         .src = src,
-                                         .residual = has_residual ? residual : NULL,
-                                         .scale = scale.host,
-                                         .shift = shift.host,
-                                         .running_mean = mean.host,
-                                         .running_variance = variance.host,
-                                         .saved_mean = kept.host,
-                                         .saved_inv_std = inverse.host,
-                                         .dst = dst.values,
-                                         .d_dst = d_dst.values,
-                                         .d_src = arena_floats(&arena, count),
-                                         .d_residual =
-                                             has_residual ? arena_floats(&arena, count) : NULL,
-                                         .d_scale = d_scale.host,
-                                         .d_shift = d_shift.host};
-    struct adele_batch_norm_args args = {
-        .use_batch_statistics = use_batch,
-        .src = arena_tensor(&arena, dst.own, src),
-        .residual = has_residual ? arena_tensor(&arena, dst.own, residual) : NULL,
-        .scale = scale.on_device,
-        .shift = shift.on_device,
-        .running_mean = mean.on_device,
-        .running_variance = variance.on_device,
-        .saved_mean = kept.on_device,
-        .saved_inv_std = inverse.on_device,
-        .dst = dst.tensor,
-        .d_dst = d_dst.tensor,
-        .d_src = arena_tensor(&arena, dst.own, NULL),
-        .d_residual = has_residual ? arena_tensor(&arena, dst.own, NULL) : NULL,
-        .d_scale = d_scale.on_device,
-        .d_shift = d_shift.on_device,
-        .workspace = arena_workspace(&arena, op)};
-    desc.dst = (struct adele_slice){0, 0};
-    assert_ok(device->iface->batch_norm_forward(op, &args));
-    reference_batch_norm_forward(&desc, &host);
-    check_wide(&arena, "batch_norm dst", &dst);
-    assert_ok(device->iface->batch_norm_backward(op, &args));
-    reference_batch_norm_backward(&desc, &host);
-    check_wide(&arena, "batch_norm d_dst", &d_dst);
-    assert_true(compare_f32("d_src", arena_tensor_download(&arena, args.d_src, dst.own), host.d_src,
-                            n, c, h, w, 1e-5, device_tolerance(device, 1e-5)));
-    if (has_residual)
-        assert_true(compare_f32("d_residual",
-                                arena_tensor_download(&arena, args.d_residual, dst.own),
-                                host.d_residual, n, c, h, w, 1e-5, device_tolerance(device, 1e-5)));
-    assert_true(compare_f32("d_scale", arena_download(&arena, args.d_scale, (size_t)c),
-                            host.d_scale, 1, c, 1, 1, 1e-4, 1e-5));
-    assert_true(compare_f32("d_shift", arena_download(&arena, args.d_shift, (size_t)c),
-                            host.d_shift, 1, c, 1, 1, 1e-4, 1e-5));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+// An op with array `name` and its gradient in slices. The reference gets the slices alone: its
+// descriptor's slice lies at `offset`.
+static void check_op(struct adele_device *device, struct problem *problem, size_t offset,
+                     struct part part, const char *name, const char *gradient) {
+    struct op_run run;
+    op_open(&run, device, problem);
+    memset((char *)&run.problem.desc + offset, 0, sizeof(struct adele_slice));
+    struct wide wide = widen(&run, name, part, 101), d_wide = widen(&run, gradient, part, 102);
+    op_forward(&run);
+    op_backward(&run);
+    problem_run_reference(&run.problem, &run.host, false);
+    problem_run_reference(&run.problem, &run.host, true);
+    check_wide(&run.arena, name, &wide);
+    check_wide(&run.arena, gradient, &d_wide);
+    for (int i = 0; i < run.problem.n_fields; i++) {
+        const struct field *field = &run.problem.fields[i];
+        bool is_sum = field->type == FIELD_TENSOR && !field->is_copy;
+        if ((field->role & (WRITE_F | WRITE_B)) != 0 && strcmp(field->name, name) != 0 &&
+            strcmp(field->name, gradient) != 0)
+            op_compare(&run, field->name, NULL, field->is_copy ? 0.0 : 2e-5,
+                       is_sum ? device_tolerance(device, 1e-5) : 0.0);
+    }
+    op_close(&run);
 }
 
 static void batch_norm_part(struct adele_device *device, struct part part) {
-    batch_norm_of(device, part, true, false);
-    batch_norm_of(device, part, false, true);
+    for (int is_eval = 0; is_eval < 2; is_eval++) {
+        struct problem problem;
+        struct adele_batch_norm_desc desc = {2,    part.c, 9,       7,         1e-5F,
+                                             0.1F, true,   is_eval, part.slice};
+        problem_batch_norm(&desc, &problem);
+        problem.args.batch_norm.use_batch_statistics = !is_eval;
+        check_op(device, &problem, offsetof(struct adele_batch_norm_desc, dst), part, "dst",
+                 "d_dst");
+    }
 }
 
 static void check_batch_norm(struct adele_device *device) {
@@ -171,50 +112,15 @@ static void check_batch_norm(struct adele_device *device) {
 }
 ON_EACH_DEVICE(batch_norm)
 
-// ---- max-pooling --------------------------------------------------------------------------------
-
-static void max_pool_of(struct adele_device *device, struct part part, int kernel, int pad,
-                        bool accumulate) {
-    struct arena arena;
-    arena_open(&arena, device);
-    int n = 2, h = 9, w = 8;
-    struct adele_max_pool_desc desc = {n, part.c, h, w, kernel, 2, pad, part.slice};
-    struct adele_shape out = {n, part.c, adele_conv2d_extent(h, kernel, 2, pad, 1),
-                              adele_conv2d_extent(w, kernel, 2, pad, 1)};
-    struct wide src = make_wide(&arena, part, n, h, w, 1);
-    struct wide d_src = make_wide(&arena, part, n, h, w, 2);
-    float *d_dst = arena_random(&arena, 3, shape_count(out), -1.0, 1.0);
-    struct adele_op *op;
-    assert_ok(device->iface->max_pool_create(device, &desc, &op));
-    struct adele_max_pool_args host = {.src = src.values,
-                                       .dst = arena_floats(&arena, shape_count(out)),
-                                       .d_dst = d_dst,
-                                       .d_src = d_src.values,
-                                       .accumulate_d_src = accumulate};
-    struct adele_max_pool_args args = {.src = src.tensor,
-                                       .dst = arena_tensor(&arena, out, NULL),
-                                       .d_dst = arena_tensor(&arena, out, d_dst),
-                                       .d_src = d_src.tensor,
-                                       .accumulate_d_src = accumulate,
-                                       .workspace = arena_workspace(&arena, op)};
-    desc.src = (struct adele_slice){0, 0};
-    assert_ok(device->iface->max_pool_forward(op, &args));
-    reference_max_pool_forward(&desc, &host);
-    assert_true(compare_f32("max_pool dst", arena_tensor_download(&arena, args.dst, out), host.dst,
-                            n, out.c, out.h, out.w, 0.0, 0.0));
-    assert_ok(device->iface->max_pool_backward(op, &args));
-    reference_max_pool_backward(&desc, &host);
-    check_wide(&arena, "max_pool src", &src);
-    check_wide(&arena, "max_pool d_src", &d_src);
-    device->iface->op_destroy(op);
-    arena_close(&arena);
-}
-
 static void max_pool_part(struct adele_device *device, struct part part) {
-    max_pool_of(device, part, 2, 0, true);
-    max_pool_of(device, part, 2, 0, false);
-    max_pool_of(device, part, 3, 1, true);
-    max_pool_of(device, part, 3, 1, false);
+    for (unsigned variant = 0; variant < 4; variant++) {
+        struct problem problem;
+        int is_wide = variant / 2;
+        struct adele_max_pool_desc desc = {2, part.c, 9, 8, 2 + is_wide, 2, is_wide, part.slice};
+        problem_max_pool(&desc, &problem);
+        problem_accumulate(&problem, variant % 2);
+        check_op(device, &problem, offsetof(struct adele_max_pool_desc, src), part, "src", "d_src");
+    }
 }
 
 static void check_max_pool(struct adele_device *device) {
@@ -222,47 +128,14 @@ static void check_max_pool(struct adele_device *device) {
 }
 ON_EACH_DEVICE(max_pool)
 
-// ---- rescaling ----------------------------------------------------------------------------------
-
-static void rescale_of(struct adele_device *device, struct part part, bool accumulate) {
-    struct arena arena;
-    arena_open(&arena, device);
-    int n = 2, h = 5, w = 4;
-    struct adele_rescale_desc desc = {n, part.c, h, w, 10, 8, 11, 9, 0, 0, part.slice};
-    struct adele_shape in = {n, part.c, h, w};
-    struct wide dst = make_wide(&arena, part, n, desc.h_dst, desc.w_dst, 1);
-    struct wide d_dst = make_wide(&arena, part, n, desc.h_dst, desc.w_dst, 2);
-    float *src = arena_random(&arena, 3, shape_count(in), -1.0, 1.0);
-    float *d_src = arena_random(&arena, 4, shape_count(in), -1.0, 1.0);
-    struct adele_op *op;
-    assert_ok(device->iface->rescale_create(device, &desc, &op));
-    struct adele_rescale_args args = {.src = arena_tensor(&arena, in, src),
-                                      .dst = dst.tensor,
-                                      .d_dst = d_dst.tensor,
-                                      .d_src = arena_tensor(&arena, in, d_src),
-                                      .accumulate_d_src = accumulate,
-                                      .workspace = arena_workspace(&arena, op)};
-    struct adele_rescale_args host = {.src = src,
-                                      .dst = dst.values,
-                                      .d_dst = d_dst.values,
-                                      .d_src = d_src,
-                                      .accumulate_d_src = accumulate};
-    desc.dst = (struct adele_slice){0, 0};
-    assert_ok(device->iface->rescale_forward(op, &args));
-    reference_rescale_forward(&desc, &host);
-    check_wide(&arena, "rescale dst", &dst);
-    assert_ok(device->iface->rescale_backward(op, &args));
-    reference_rescale_backward(&desc, &host);
-    check_wide(&arena, "rescale d_dst", &d_dst);
-    assert_true(compare_f32("rescale d_src", arena_tensor_download(&arena, args.d_src, in), d_src,
-                            n, in.c, h, w, 1e-5, device_tolerance(device, 1e-5)));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
-}
-
 static void rescale_part(struct adele_device *device, struct part part) {
-    rescale_of(device, part, false);
-    rescale_of(device, part, true);
+    for (unsigned accumulate = 0; accumulate < 2; accumulate++) {
+        struct problem problem;
+        struct adele_rescale_desc desc = {2, part.c, 5, 4, 10, 8, 11, 9, 0, 0, part.slice};
+        problem_rescale(&desc, &problem);
+        problem_accumulate(&problem, accumulate);
+        check_op(device, &problem, offsetof(struct adele_rescale_desc, dst), part, "dst", "d_dst");
+    }
 }
 
 static void check_rescale(struct adele_device *device) {

@@ -36,9 +36,9 @@ void op_check_backward(struct op_run *run, double absolute, double relative);
 // The same bits with one thread as with three, and no allocation in a pass.
 void op_check_threads(struct adele_device *device, const struct problem *problem);
 
-// Every gradient of an array that forward reads, against finite differences of the reference. The
-// tolerance is that of float tensors.
-void op_check_gradients(struct op_run *run, double step, double tolerance);
+// Every gradient of an array that forward reads, against finite differences of the reference:
+// gradients that are tensors, but for copies, and the others.
+void op_check_gradients(struct op_run *run, double step, double of_tensors, double of_others);
 
 // Of a descriptor: the op cannot be created, an argument is invalid.
 void op_check_refused(struct adele_device *device, enum adele_op_kind kind, const void *desc);
