@@ -59,7 +59,7 @@ static void check(struct adele_device *device, struct adele_batch_norm_desc desc
         op_set(&run, "d_dst", NULL);
     }
     op_forward(&run);
-    problem_run_reference(&run.problem, &run.host, false);
+    reference_batch_norm_forward(&desc, &run.host.batch_norm);
     struct adele_shape shape = {desc.n, desc.c, desc.h, desc.w};
     float *dst = arena_tensor_download(&run.arena, run.device.batch_norm.dst, shape);
     assert_true(compare_f32("dst", dst, run.host.batch_norm.dst, desc.n, desc.c, desc.h, desc.w,
