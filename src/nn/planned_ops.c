@@ -108,3 +108,7 @@ const struct planned_op *planned_ops_list(const struct planned_ops *ops, int *n)
     *n = ops->n;
     return ops->list;
 }
+
+struct plan_memory planned_ops_memory(const struct planned_ops *ops) {
+    return plan_memory(ops->plan);
+}

@@ -26,4 +26,6 @@ void planned_ops_destroy(struct planned_ops *ops); // NULL is legal
 OWNER(planned_ops_destroy, struct planned_ops)
 // In the order in which they run; *n: how many.
 const struct planned_op *planned_ops_list(const struct planned_ops *ops, int *n);
+// Of the plan, with tensors of 2 bytes and channels in multiples of 8.
+struct plan_memory planned_ops_memory(const struct planned_ops *ops);
 #endif

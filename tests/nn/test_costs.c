@@ -77,6 +77,7 @@ static void the_segthor_step(void **state) {
             totals_at(&graph, (struct adele_shape){5, 1, sizes[k], sizes[k]});
         assert_near(totals.flops_forward, forward[k]);
         assert_near((double)totals.n_parameters, 17.25e6);
+        assert_true(totals.memory.activation_bytes > 0);
         step += totals.flops_step;
         elements += totals.conv_elements;
     }

@@ -134,7 +134,7 @@ const struct op_cost *costs_op(const struct costs *costs, int i_op) {
 }
 
 struct cost_totals costs_totals(const struct costs *costs) {
-    struct cost_totals totals = {0};
+    struct cost_totals totals = {.memory = planned_ops_memory(costs->planned)};
     for (int i = 0; i < costs->n_ops; i++) {
         const struct op_cost *cost = &costs->ops[i];
         totals.flops_forward += cost->flops_forward;

@@ -23,6 +23,7 @@ struct cost_totals {
     double conv_elements;                       // E: what convolutions write
     double elements_forward, elements_backward; // of all ops
     int64_t n_parameters;
+    struct plan_memory memory; // with tensors of 2 bytes and channels in multiples of 8
 };
 
 // Bytes of a step whose ops are fused, with tensors of 2 bytes, are 2 E times this. Strict: y is
