@@ -31,6 +31,7 @@ void adele_check_report_destroy(struct adele_check_report *report) {
     check_report_deinit(&check->found);
     memory_free(check);
 }
+OWNER(adele_check_report_destroy, struct adele_check_report)
 
 static struct adele_problem public_problem(const struct check_problem *problem) {
     return (struct adele_problem){.is_error = problem->is_error,
@@ -76,25 +77,22 @@ static adele_status list_groups(struct check *check) {
 }
 
 adele_status adele_check(const struct adele_data *data, struct adele_check_report **out) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     struct dataset_config dataset;
     struct check *check = NULL;
-    adele_status status;
     *out = NULL;
     TRY(ALLOCATE(&check, 1));
-    TRY_GOTO(data_options_resolve(data, &config, &dataset), done);
+    OWNED_BY(adele_check_report_destroy) struct adele_check_report *report = &check->report;
+    TRY(data_options_resolve(data, &config, &dataset));
     if (config != NULL) // is checked as for the training that follows
-        TRY_GOTO(config_check_new(config), done);
-    check->report.root = check->root = memory_strdup(dataset.root);
-    TRY_GOTO(CHECK_MEMORY(check->root), done);
-    TRY_GOTO(check_run(&dataset, &check->found), done);
-    check->report.fingerprint = check->found.fingerprint;
-    TRY_GOTO(list_problems(check), done);
-    TRY_GOTO(list_groups(check), done);
-    *out = &check->report;
-    check = NULL;
-done:
-    adele_check_report_destroy(check != NULL ? &check->report : NULL);
-    config_destroy(config);
-    return status;
+        TRY(config_check_new(config));
+    report->root = check->root = memory_strdup(dataset.root);
+    TRY(CHECK_MEMORY(check->root));
+    TRY(check_run(&dataset, &check->found));
+    report->fingerprint = check->found.fingerprint;
+    TRY(list_problems(check));
+    TRY(list_groups(check));
+    *out = report;
+    report = NULL;
+    return ADELE_OK;
 }

@@ -23,6 +23,7 @@ void adele_noise_report_destroy(struct adele_noise_report *report) {
     dataset_close(noise->dataset);
     memory_free(noise);
 }
+OWNER(adele_noise_report_destroy, struct adele_noise_report)
 
 void adele_noise_options_init(struct adele_noise_options *out) {
     struct noise_config config;
@@ -97,22 +98,18 @@ static void fill_report(struct noise *noise) {
 
 adele_status adele_noise(const struct adele_data *data, const struct adele_noise_options *options,
                          struct adele_noise_report **out) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     struct noise_config wanted;
     struct noise *noise = NULL;
-    adele_status status;
     *out = NULL;
     TRY(ALLOCATE(&noise, 1));
-    TRY_GOTO(read_options(options, &wanted), done);
-    TRY_GOTO(open_dataset(data, &config, &noise->dataset), done);
-    TRY_GOTO(noise_files_write(noise->dataset, &wanted, options->output, options->overwrite != 0,
-                               &noise->made, &noise->report.n_images),
-             done);
+    OWNED_BY(adele_noise_report_destroy) struct adele_noise_report *report = &noise->report;
+    TRY(read_options(options, &wanted));
+    TRY(open_dataset(data, &config, &noise->dataset));
+    TRY(noise_files_write(noise->dataset, &wanted, options->output, options->overwrite != 0,
+                          &noise->made, &report->n_images));
     fill_report(noise);
-    *out = &noise->report;
-    noise = NULL;
-done:
-    adele_noise_report_destroy(noise != NULL ? &noise->report : NULL);
-    config_destroy(config);
-    return status;
+    *out = report;
+    report = NULL;
+    return ADELE_OK;
 }

@@ -191,32 +191,32 @@ static adele_status find_run_folder(const struct adele_train_options *options,
     return ADELE_OK;
 }
 
+static adele_status load_config(const struct adele_train_options *options, struct config **out) {
+    if (options->config == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name a YAML file.", "no configuration is given");
+    TRY(config_load(options->config, options->n_sets, options->sets, out));
+    return options->resume ? ADELE_OK : config_check_new(*out);
+}
+
 adele_status adele_train(const struct adele_train_options *options,
                          struct adele_train_result *out) {
-    struct config *config = NULL;
+    OWNED_BY(config_destroy) struct config *config = NULL;
     struct trainer_result result = {
         .val_miou = NAN, .test_miou = NAN, .best_miou = -1.0, .best_epoch = 0};
-    char *run = NULL;
-    adele_status status;
+    OWNED char *run = NULL;
     memset(out, 0, sizeof *out);
     TRY(ranks_check_usable(ranks_of(options->ranks)));
-    status = options->config != NULL
-                 ? config_load(options->config, options->n_sets, options->sets, &config)
-                 : FAIL(ADELE_INVALID_ARGUMENT, "Name a YAML file.", "no configuration is given");
-    if (status == ADELE_OK && !options->resume)
-        status = config_check_new(config);
+    adele_status status = load_config(options, &config);
     if (status == ADELE_OK)
         status = find_run_folder(options, config, out, &run);
-    TRY_GOTO(ranks_agree(ranks_of(options->ranks), status), done);
-    status = train(options, config, run, &result);
-done:
+    status = ranks_agree(ranks_of(options->ranks), status);
+    if (status == ADELE_OK)
+        status = train(options, config, run, &result);
     out->n_epochs = result.n_epochs;
     out->val_miou = result.val_miou;
     out->test_miou = result.test_miou;
     out->best_miou = result.best_miou;
     out->best_epoch = result.best_epoch;
-    memory_free(run);
-    config_destroy(config);
     return status;
 }
 

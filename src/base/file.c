@@ -223,34 +223,26 @@ static adele_status keep_old(const struct file_writer *writer) {
     return error == 0 ? ADELE_OK : FAIL_ERRNO("write", writer->keep, error);
 }
 
-adele_status file_writer_commit(struct file_writer *writer) {
-    adele_status status = ADELE_OK;
-    if (writer->has_failed) {
-        status = FAIL(ADELE_IO, "", "%s: an earlier write failed", writer->path);
-        goto fail;
-    }
-    TRY_GOTO(flush(writer), fail);
+adele_status file_writer_commit(struct file_writer **owned) {
+    OWNED_BY(file_writer_abandon) struct file_writer *writer = *owned;
+    *owned = NULL;
+    if (writer->has_failed)
+        return FAIL(ADELE_IO, "", "%s: an earlier write failed", writer->path);
+    TRY(flush(writer));
     // The target cannot be synced (a pipe, say), so there is nothing more to do.
     if (!is_sync_delayed && fsync(writer->fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP &&
-        errno != ENOSYS) {
-        status = FAIL_ERRNO("write", writer->path, errno);
-        goto fail;
-    }
+        errno != ENOSYS)
+        return FAIL_ERRNO("write", writer->path, errno);
     int closed = close(writer->fd) == 0 ? 0 : errno;
     writer->fd = -1;
     if (closed == 0)
-        TRY_GOTO(keep_old(writer), fail);
+        TRY(keep_old(writer));
     int error = closed == 0 ? file_replace(writer->temporary, writer->path) : closed;
-    if (error != 0) {
-        status = FAIL_ERRNO("write", writer->path, error);
-        goto fail;
-    }
-    if (!is_sync_delayed)
-        status = file_sync_folder(writer->folder);
+    if (error != 0)
+        return FAIL_ERRNO("write", writer->path, error);
+    adele_status status = is_sync_delayed ? ADELE_OK : file_sync_folder(writer->folder);
     writer_free(writer);
-    return status;
-fail:
-    file_writer_abandon(writer);
+    writer = NULL;
     return status;
 }
 
@@ -271,12 +263,8 @@ adele_status file_rename(const char *from, const char *to) {
 }
 
 adele_status file_write(const char *path, const void *data, size_t bytes) {
-    struct file_writer *writer = NULL;
+    OWNED_BY(file_writer_abandon) struct file_writer *writer = NULL;
     TRY(file_writer_begin(path, &writer));
-    adele_status status = file_writer_write(writer, data, bytes);
-    if (status != ADELE_OK) {
-        file_writer_abandon(writer);
-        return status;
-    }
-    return file_writer_commit(writer);
+    TRY(file_writer_write(writer, data, bytes));
+    return file_writer_commit(&writer);
 }

@@ -7,6 +7,7 @@
 #define ADELE_BASE_FILE_H
 
 #include "base/fail.h"
+#include "base/memory.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -33,8 +34,10 @@ ADELE_MUST_CHECK adele_status file_writer_write(struct file_writer *writer, cons
 // an older file of that name is replaced. At every moment a complete file exists under one of the
 // two names.
 ADELE_MUST_CHECK adele_status file_writer_keep_old(struct file_writer *writer, const char *keep);
-ADELE_MUST_CHECK adele_status file_writer_commit(struct file_writer *writer); // frees writer
-void file_writer_abandon(struct file_writer *writer);                         // frees writer
+// Frees *writer, also after an error, and sets it to NULL.
+ADELE_MUST_CHECK adele_status file_writer_commit(struct file_writer **writer);
+void file_writer_abandon(struct file_writer *writer); // frees writer
+OWNER(file_writer_abandon, struct file_writer)
 
 // An output of thousands of small files would wait for the disk at each of them. While `is_delayed`
 // the files that this thread commits are not synced; file_sync_all syncs everything on the file

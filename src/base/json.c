@@ -68,17 +68,11 @@ bool json_append(cJSON *array, cJSON *item) {
 }
 
 adele_status json_write(const char *path, const cJSON *value) {
-    char *text = value != NULL ? cJSON_Print(value) : NULL;
+    OWNED_BY(cJSON_free) char *text = value != NULL ? cJSON_Print(value) : NULL;
     TRY(CHECK_MEMORY(text));
-    struct file_writer *writer = NULL;
-    adele_status status;
-    TRY_GOTO(file_writer_begin(path, &writer), fail);
-    TRY_GOTO(file_writer_write(writer, text, strlen(text)), fail);
-    TRY_GOTO(file_writer_write(writer, "\n", 1), fail);
-    cJSON_free(text);
-    return file_writer_commit(writer);
-fail:
-    file_writer_abandon(writer);
-    cJSON_free(text);
-    return status;
+    OWNED_BY(file_writer_abandon) struct file_writer *writer = NULL;
+    TRY(file_writer_begin(path, &writer));
+    TRY(file_writer_write(writer, text, strlen(text)));
+    TRY(file_writer_write(writer, "\n", 1));
+    return file_writer_commit(&writer);
 }

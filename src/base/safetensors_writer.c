@@ -172,20 +172,16 @@ static adele_status write_file(const char *path, const char *keep, const char *h
     for (int i = 0; i < 8; i++)
         length[i] = (unsigned char)((uint64_t)n_header >> (8 * i));
 
-    struct file_writer *writer = NULL;
-    adele_status status;
+    OWNED_BY(file_writer_abandon) struct file_writer *writer = NULL;
     TRY(file_writer_begin(path, &writer));
     if (keep != NULL)
-        TRY_GOTO(file_writer_keep_old(writer, keep), fail);
-    TRY_GOTO(file_writer_write(writer, length, sizeof length), fail);
-    TRY_GOTO(file_writer_write(writer, header, n_text), fail);
-    TRY_GOTO(file_writer_write(writer, "        ", n_header - n_text), fail);
+        TRY(file_writer_keep_old(writer, keep));
+    TRY(file_writer_write(writer, length, sizeof length));
+    TRY(file_writer_write(writer, header, n_text));
+    TRY(file_writer_write(writer, "        ", n_header - n_text));
     for (int i = 0; i < n_entries; i++)
-        TRY_GOTO(file_writer_write(writer, entries[i]->data, entries[i]->bytes), fail);
-    return file_writer_commit(writer);
-fail:
-    file_writer_abandon(writer);
-    return status;
+        TRY(file_writer_write(writer, entries[i]->data, entries[i]->bytes));
+    return file_writer_commit(&writer);
 }
 
 adele_status safetensors_writer_save(const struct safetensors_writer *writer, const char *path) {

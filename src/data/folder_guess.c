@@ -117,31 +117,36 @@ static void match_masks(const struct file_list *names, const struct file_list *s
                   suffix);
 }
 
+struct folders {
+    int n;
+    struct file_list *stems; // of each folder
+};
+
+static void folders_deinit(struct folders *folders) {
+    for (int i = 0; i < folders->n; i++)
+        file_list_deinit(&folders->stems[i]);
+    memory_free(folders->stems);
+}
+
 // The folders in `root`, or `root` itself, that share most names; the first in the order of names
 // among equals.
 static adele_status find_pair(const char *root, struct pair *best) {
-    struct file_list names = {0}, masks = {0};
-    struct file_list *stems = NULL;
-    adele_status status;
+    CLEANUP(file_list_deinit) struct file_list names = {0};
+    CLEANUP(folders_deinit) struct folders folders = {0};
     best->n = 0;
     TRY(file_list_directory(root, &names));
-    TRY_GOTO(file_list_add(&names, ".", 1), done);
-    TRY_GOTO(ALLOCATE(&stems, names.n), done);
+    TRY(file_list_add(&names, ".", 1));
+    TRY(ALLOCATE(&folders.stems, names.n));
+    folders.n = names.n;
     for (int i = 0; i < names.n; i++)
-        TRY_GOTO(list_stems(root, names.names[i], &stems[i]), done);
+        TRY(list_stems(root, names.names[i], &folders.stems[i]));
     for (size_t k = 0; k < N_SUFFIXES; k++)
         for (int mask = 0; mask < names.n; mask++) {
-            TRY_GOTO(strip(&stems[mask], suffixes[k], &masks), done);
-            match_masks(&names, stems, mask, &masks, suffixes[k], best);
-            file_list_deinit(&masks);
+            CLEANUP(file_list_deinit) struct file_list masks = {0};
+            TRY(strip(&folders.stems[mask], suffixes[k], &masks));
+            match_masks(&names, folders.stems, mask, &masks, suffixes[k], best);
         }
-done:
-    file_list_deinit(&masks);
-    for (int i = 0; stems != NULL && i < names.n; i++)
-        file_list_deinit(&stems[i]);
-    memory_free(stems);
-    file_list_deinit(&names);
-    return status;
+    return ADELE_OK;
 }
 
 // "{split}/images" for images in train; "{split}" for "." there.

@@ -136,23 +136,21 @@ static adele_status check_normalize(const struct dataset *dataset, const struct 
 
 static adele_status load_case(const struct dataset *dataset, const struct case_plan *plan,
                               struct dataset_images *out) {
-    struct case_image image;
+    CLEANUP(case_image_deinit) struct case_image image = {0};
+    CLEANUP(dataset_images_deinit) struct dataset_images images = {0};
     memset(out, 0, sizeof *out);
     TRY(case_image_load(dataset, plan->item, NULL, &image));
-    out->c = image.n_channels;
-    out->h = plan->height != 0 ? plan->height : image.height;
-    out->w = plan->width != 0 ? plan->width : image.width;
-    out->is_f16 = plan->is_f16;
-    adele_status status = case_image_check_finite(&image, plan->item);
-    if (status == ADELE_OK)
-        status = check_normalize(dataset, plan->item, &image);
-    if (status == ADELE_OK)
-        status = fill_case(dataset, plan, &image, out);
-    out->notes = image.notes;
-    case_image_deinit(&image);
-    if (status != ADELE_OK)
-        dataset_images_deinit(out);
-    return status;
+    images.c = image.n_channels;
+    images.h = plan->height != 0 ? plan->height : image.height;
+    images.w = plan->width != 0 ? plan->width : image.width;
+    images.is_f16 = plan->is_f16;
+    images.notes = image.notes;
+    TRY(case_image_check_finite(&image, plan->item));
+    TRY(check_normalize(dataset, plan->item, &image));
+    TRY(fill_case(dataset, plan, &image, &images));
+    *out = images;
+    images = (struct dataset_images){0};
+    return ADELE_OK;
 }
 
 static bool case_is_wide(const struct dataset *dataset, const struct dataset_case *item) {
@@ -240,19 +238,30 @@ static void log_notes(const struct dataset *dataset, enum dataset_split split,
     notes_log(&notes, where);
 }
 
+struct parts { // of the cases
+    int n;
+    struct dataset_images *images;
+};
+
+static void parts_deinit(struct parts *parts) {
+    for (int i = 0; parts->images != NULL && i < parts->n; i++)
+        dataset_images_deinit(&parts->images[i]);
+    memory_free(parts->images);
+}
+
 adele_status dataset_load(const struct dataset *dataset, enum dataset_split split,
                           bool keep_empty_slices, struct dataset_images *out) {
     int n_cases = dataset->n_cases[split];
+    CLEANUP(parts_deinit) struct parts parts = {.n = n_cases};
+    CLEANUP(dataset_images_deinit)
+    struct dataset_images images = {.c = dataset->n_channels,
+                                    .h = dataset->config.height,
+                                    .w = dataset->config.width,
+                                    .is_f16 = dataset->is_volume};
+    OWNED struct case_plan *plans = NULL;
     memset(out, 0, sizeof *out);
-    out->c = dataset->n_channels;
-    out->h = dataset->config.height;
-    out->w = dataset->config.width;
-    out->is_f16 = dataset->is_volume;
-    struct case_plan *plans = NULL;
-    struct dataset_images *parts = NULL;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&plans, (size_t)n_cases + 1), done);
-    TRY_GOTO(ALLOCATE(&parts, (size_t)n_cases + 1), done);
+    TRY(ALLOCATE(&plans, (size_t)n_cases + 1));
+    TRY(ALLOCATE(&parts.images, (size_t)n_cases + 1));
     bool is_f16 = false;
     for (int i = 0; i < n_cases && !is_f16; i++)
         is_f16 = case_is_wide(dataset, &dataset->cases[split][i]);
@@ -264,21 +273,15 @@ adele_status dataset_load(const struct dataset *dataset, enum dataset_split spli
                                       .is_f16 = is_f16,
                                       .height = dataset->config.height,
                                       .width = dataset->config.width};
-    TRY_GOTO(load_parts(dataset, plans, n_cases, parts), done);
-    log_notes(dataset, split, parts);
+    TRY(load_parts(dataset, plans, n_cases, parts.images));
+    log_notes(dataset, split, parts.images);
     for (int i = 0; i < n_cases; i++)
-        TRY_GOTO(palette_check_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
-                                   parts[i].palette),
-                 done);
-    TRY_GOTO(dataset_images_join(dataset, split, parts, out), done);
-    if (n_cases > 0 && out->n == 0)
-        status = foreground_explain(dataset, split);
-done:
-    for (int i = 0; parts != NULL && i < n_cases; i++)
-        dataset_images_deinit(&parts[i]);
-    memory_free(parts);
-    memory_free(plans);
-    if (status != ADELE_OK)
-        dataset_images_deinit(out);
-    return status;
+        TRY(palette_check_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
+                              parts.images[i].palette));
+    TRY(dataset_images_join(dataset, split, parts.images, &images));
+    if (n_cases > 0 && images.n == 0)
+        TRY(foreground_explain(dataset, split));
+    *out = images;
+    images = (struct dataset_images){0};
+    return ADELE_OK;
 }

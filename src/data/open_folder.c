@@ -212,21 +212,16 @@ adele_status dataset_open_folder(const char *folder, int n_channels,
     if (!file_is_directory(folder))
         return FAIL(ADELE_IO, "Check the path.", "%s: no such folder", folder);
     struct dataset_finder finder = {0};
+    CLEANUP(file_list_deinit) struct file_list files = {0};
     TRY(dataset_create(&own, &finder.dataset));
-    struct dataset *dataset = finder.dataset;
+    OWNED_BY(dataset_close) struct dataset *dataset = finder.dataset;
     dataset->n_channels = n_channels;
     dataset->has_rgb = n_channels == 3;
-    struct file_list files = {0};
-    adele_status status;
-    TRY_GOTO(file_list_directory(folder, &files), fail);
-    TRY_GOTO(add_files(&finder, &files), fail);
-    TRY_GOTO(finish_folder(&finder), fail);
-    TRY_GOTO(label_lookup_build(dataset), fail);
-    file_list_deinit(&files);
+    TRY(file_list_directory(folder, &files));
+    TRY(add_files(&finder, &files));
+    TRY(finish_folder(&finder));
+    TRY(label_lookup_build(dataset));
     *out = dataset;
+    dataset = NULL;
     return ADELE_OK;
-fail:
-    file_list_deinit(&files);
-    dataset_close(dataset);
-    return status;
 }

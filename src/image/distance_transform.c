@@ -68,23 +68,24 @@ static void transform_axis(const struct grid *grid, int axis, struct envelope *e
             transform_line(out + outer + inner, stride, grid->n[axis], grid->spacing[axis], e);
 }
 
+static void envelope_deinit(struct envelope *e) {
+    memory_free(e->f);
+    memory_free(e->begin);
+    memory_free(e->vertex);
+}
+
 adele_status distance_transform(const uint8_t *sources, const struct grid *grid, float *out) {
-    struct envelope e = {0};
+    CLEANUP(envelope_deinit) struct envelope e = {0};
     int longest = 0;
-    adele_status status;
     for (int axis = 0; axis < 3; axis++)
         longest = grid->n[axis] > longest ? grid->n[axis] : longest;
-    TRY_GOTO(ALLOCATE(&e.f, longest), done);
-    TRY_GOTO(ALLOCATE(&e.begin, longest), done);
-    TRY_GOTO(ALLOCATE(&e.vertex, longest), done);
+    TRY(ALLOCATE(&e.f, longest));
+    TRY(ALLOCATE(&e.begin, longest));
+    TRY(ALLOCATE(&e.vertex, longest));
     for (size_t i = 0; i < grid_size(grid); i++)
         out[i] = sources[i] != 0 ? 0.0F : INFINITY;
     for (int axis = 2; axis >= 0; axis--)
         if (grid->n[axis] > 1)
             transform_axis(grid, axis, &e, out);
-done:
-    memory_free(e.f);
-    memory_free(e.begin);
-    memory_free(e.vertex);
-    return status;
+    return ADELE_OK;
 }

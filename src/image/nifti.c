@@ -205,21 +205,18 @@ static adele_status read_to_end(struct volume_reader *reader) {
 
 static adele_status load(const char *path, size_t memory_limit, bool is_raw,
                          struct nifti_volume *out) {
+    CLEANUP(reader_deinit) struct volume_reader reader = {0};
+    CLEANUP(nifti_deinit) struct nifti_volume volume = {0};
     memset(out, 0, sizeof *out);
-    adele_status status;
-    struct volume_reader reader;
-    TRY_GOTO(reader_init(&reader, path), fail);
-    TRY_GOTO(check_claim(&reader, memory_limit, is_raw), fail);
-    TRY_GOTO(read_header_bytes(&reader, out), fail);
-    TRY_GOTO(read_voxels(&reader, is_raw, out), fail);
-    TRY_GOTO(read_to_end(&reader), fail);
-    nifti_volume_describe(&reader.header, out);
-    reader_deinit(&reader);
+    TRY(reader_init(&reader, path));
+    TRY(check_claim(&reader, memory_limit, is_raw));
+    TRY(read_header_bytes(&reader, &volume));
+    TRY(read_voxels(&reader, is_raw, &volume));
+    TRY(read_to_end(&reader));
+    nifti_volume_describe(&reader.header, &volume);
+    *out = volume;
+    volume = (struct nifti_volume){0};
     return ADELE_OK;
-fail:
-    reader_deinit(&reader);
-    nifti_deinit(out);
-    return status;
 }
 
 adele_status nifti_load(const char *path, size_t memory_limit, struct nifti_volume *out) {

@@ -76,15 +76,13 @@ static adele_status write_bytes(struct volume_writer *writer, const void *data, 
 
 static adele_status write_header(struct volume_writer *writer, const struct nifti_volume *like,
                                  int datatype) {
-    unsigned char *header = NULL;
+    OWNED unsigned char *header = NULL;
     TRY(ALLOCATE(&header, like->header_bytes));
     memcpy(header, like->header, like->header_bytes);
     if (datatype != 0)
         nifti_header_set_datatype(header, like->version, like->is_big_endian != 0,
                                   (enum nifti_datatype)datatype);
-    adele_status status = write_bytes(writer, header, like->header_bytes, false);
-    memory_free(header);
-    return status;
+    return write_bytes(writer, header, like->header_bytes, false);
 }
 
 // The values to write and how they are converted to bytes of the file. Values that have the file's
@@ -125,19 +123,13 @@ static adele_status save(const char *path, const struct nifti_volume *like, int 
                     "%s: no geometry to write: %d x %d x %d voxels, a header of %zu bytes", path,
                     like->nx, like->ny, like->nz, like->header_bytes);
     size_t n_voxels = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
-    adele_status status = ADELE_OK;
-    struct volume_writer writer = {0};
-    unsigned char *chunk = NULL;
-    TRY_GOTO(ALLOCATE(&chunk, CHUNK_BYTES), done);
-    TRY_GOTO(writer_init(&writer, path), done);
-    TRY_GOTO(write_header(&writer, like, datatype), done);
-    TRY_GOTO(write_voxels(&writer, source, n_voxels, like->is_big_endian != 0, chunk), done);
-    status = file_writer_commit(writer.file);
-    writer.file = NULL;
-done:
-    writer_deinit(&writer);
-    memory_free(chunk);
-    return status;
+    CLEANUP(writer_deinit) struct volume_writer writer = {0};
+    OWNED unsigned char *chunk = NULL;
+    TRY(ALLOCATE(&chunk, CHUNK_BYTES));
+    TRY(writer_init(&writer, path));
+    TRY(write_header(&writer, like, datatype));
+    TRY(write_voxels(&writer, source, n_voxels, like->is_big_endian != 0, chunk));
+    return file_writer_commit(&writer.file);
 }
 
 adele_status nifti_save_labels(const char *path, const struct nifti_volume *like,

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+OWNER(png_writer_abandon, struct png_writer)
+
 struct png_writer {
     struct image header; // without pixels; its palette: n = 0 is gray or RGB
     char *path;
@@ -146,18 +148,16 @@ static adele_status begin(struct png_writer *self, const char *path) {
 
 adele_status png_writer_begin(const char *path, const struct image *header,
                               struct png_writer **out) {
-    struct png_writer *self = NULL;
+    OWNED_BY(png_writer_abandon) struct png_writer *self = NULL;
     *out = NULL;
     TRY(check_header(path, header));
     TRY(ALLOCATE(&self, 1));
     self->header = *header;
     self->header.pixels = NULL;
-    adele_status status = begin(self, path);
-    if (status == ADELE_OK)
-        *out = self;
-    else
-        png_writer_abandon(self);
-    return status;
+    TRY(begin(self, path));
+    *out = self;
+    self = NULL;
+    return ADELE_OK;
 }
 
 adele_status png_writer_rows(struct png_writer *self, int n_rows, const void *pixels) {
@@ -171,18 +171,13 @@ adele_status png_writer_rows(struct png_writer *self, int n_rows, const void *pi
 }
 
 adele_status png_writer_commit(struct png_writer *self) {
-    adele_status status = ADELE_OK;
+    OWNED_BY(png_writer_abandon) struct png_writer *owned = self;
     if (self->n_written < self->header.height)
-        status = FAIL(ADELE_INVALID_ARGUMENT, "", "%s: %d of %d rows were written", self->path,
-                      self->n_written, self->header.height);
-    else if (!write_end(self))
-        status = fail_encoding(self);
-    if (status == ADELE_OK) {
-        status = file_writer_commit(self->writer);
-        self->writer = NULL;
-    }
-    png_writer_abandon(self);
-    return status;
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%s: %d of %d rows were written", self->path,
+                    self->n_written, self->header.height);
+    if (!write_end(self))
+        return fail_encoding(self);
+    return file_writer_commit(&self->writer);
 }
 
 void png_writer_abandon(struct png_writer *self) {

@@ -48,6 +48,7 @@ void init_report_destroy(struct adele_init_report *report) {
     memory_free(init->root);
     memory_free(init);
 }
+OWNER(init_report_destroy, struct adele_init_report)
 
 // ---- paths --------------------------------------------------------------------------------------
 
@@ -253,30 +254,28 @@ static adele_status write_output(struct init *init, bool is_overwriting) {
 adele_status init_write(const struct adele_data *data, const struct adele_init_options *options,
                         struct adele_init_report **out) {
     struct init *init = NULL;
-    adele_status status;
     *out = NULL;
     TRY(ALLOCATE(&init, 1));
+    OWNED_BY(init_report_destroy) struct adele_init_report *report = &init->report;
     init->choices.follow_links = data->follow_links != 0;
     init->choices.seed = options->seed;
-    TRY_GOTO(make_absolute(data->root, &init->root), done);
-    TRY_GOTO(split_output(init, options->output), done);
-    TRY_GOTO(name_lists(init), done);
-    TRY_GOTO(check_output(init, options->overwrite != 0), done);
+    TRY(make_absolute(data->root, &init->root));
+    TRY(split_output(init, options->output));
+    TRY(name_lists(init));
+    TRY(check_output(init, options->overwrite != 0));
     init->choices.root = init->root;
-    TRY_GOTO(look_at_data(init), done);
-    TRY_GOTO(fit_device(init, options->device), done);
-    TRY_GOTO(write_output(init, options->overwrite != 0), done);
-    init->report.root = init->root;
-    init->report.fingerprint = init->fingerprint;
-    init->report.files = (const char *const *)init->files;
-    init->report.n_without_mask = init->choices.split.n_without_mask;
-    init->report.first_without_mask = init->choices.split.first_without_mask;
-    init->report.n_without_image = init->dataset->n_lone_masks;
-    init->report.first_without_image =
+    TRY(look_at_data(init));
+    TRY(fit_device(init, options->device));
+    TRY(write_output(init, options->overwrite != 0));
+    report->root = init->root;
+    report->fingerprint = init->fingerprint;
+    report->files = (const char *const *)init->files;
+    report->n_without_mask = init->choices.split.n_without_mask;
+    report->first_without_mask = init->choices.split.first_without_mask;
+    report->n_without_image = init->dataset->n_lone_masks;
+    report->first_without_image =
         init->dataset->n_lone_masks > 0 ? init->dataset->first_lone_mask : "";
-    *out = &init->report;
-    init = NULL;
-done:
-    init_report_destroy(init != NULL ? &init->report : NULL);
-    return status;
+    *out = report;
+    report = NULL;
+    return ADELE_OK;
 }

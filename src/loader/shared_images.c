@@ -163,30 +163,33 @@ static adele_status take_or_load(const struct dataset *dataset, enum dataset_spl
 
 // ---- all ----------------------------------------------------------------------------------------
 
+static adele_status share(const struct dataset *dataset, enum dataset_split split,
+                          bool keep_empty_slices, struct ranks *ranks, struct dataset_images *out) {
+    bool is_first = ranks_local_index(ranks) == 0;
+    struct offer mine = {0};
+    OWNED struct offer *offers = NULL;
+    CLEANUP(shared_memory_release) struct shared_memory details = {0};
+    adele_status status =
+        is_first ? load_for_all(dataset, split, keep_empty_slices, ranks, out) : ADELE_OK;
+    if (status == ADELE_OK && is_first && ranks_local_count(ranks) > 1)
+        make_offer(out, &details, &mine);
+    TRY(ranks_agree(ranks, status));
+    TRY(ALLOCATE(&offers, ranks_count(ranks)));
+    TRY(ranks_gather(ranks, &mine, sizeof mine, offers));
+    if (!is_first)
+        status = take_or_load(dataset, split, keep_empty_slices, ranks, offers, out);
+    // Until all have come to this point, the first rank keeps the blocks open.
+    return ranks_agree(ranks, status);
+}
+
 adele_status shared_images_load(const struct dataset *dataset, enum dataset_split split,
                                 bool keep_empty_slices, struct ranks *ranks,
                                 struct dataset_images *out) {
     if (ranks_count(ranks) == 1)
         return dataset_load(dataset, split, keep_empty_slices, out);
-    bool is_first = ranks_local_index(ranks) == 0;
-    struct offer mine = {0}, *offers = NULL;
-    struct shared_memory details = {0};
     *out = (struct dataset_images){0};
-    adele_status status =
-        is_first ? load_for_all(dataset, split, keep_empty_slices, ranks, out) : ADELE_OK;
-    if (status == ADELE_OK && is_first && ranks_local_count(ranks) > 1)
-        make_offer(out, &details, &mine);
-    TRY_GOTO(ranks_agree(ranks, status), done);
-    TRY_GOTO(ALLOCATE(&offers, ranks_count(ranks)), done);
-    TRY_GOTO(ranks_gather(ranks, &mine, sizeof mine, offers), done);
-    if (!is_first)
-        status = take_or_load(dataset, split, keep_empty_slices, ranks, offers, out);
-    // Until all have come to this point, the first rank keeps the blocks open.
-    status = ranks_agree(ranks, status);
-done:
+    adele_status status = share(dataset, split, keep_empty_slices, ranks, out);
     shared_memory_close_file(&out->pixels);
-    shared_memory_release(&details);
-    memory_free(offers);
     if (status != ADELE_OK)
         dataset_images_deinit(out);
     return status;

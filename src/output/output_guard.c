@@ -112,30 +112,21 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
     return status;
 }
 
-static adele_status add_case(struct output_guard *guard, const struct dataset_case *item,
-                             char *last[4]) {
-    for (int i = 0; i < DATASET_MAX_FILES; i++)
-        TRY(add_folder_of(guard, item->image_path[i], &last[0]));
-    TRY(add_folder_of(guard, item->label_path, &last[1]));
-    TRY(add_folder_of(guard, item->noisy_path, &last[2]));
-    return add_folder_of(guard, item->truth_path, &last[3]);
-}
-
 adele_status output_guard_add_dataset(struct output_guard *guard, const struct dataset *dataset) {
-    char *last[4] = {NULL};
-    adele_status status;
-    TRY_GOTO(output_guard_add_data(guard, dataset->root), done);
-    TRY_GOTO(output_guard_add(guard, dataset->config.noisy_labels, "the folder of noisy labels"),
-             done);
-    TRY_GOTO(output_guard_add(guard, dataset->config.true_labels, "the folder of true labels"),
-             done);
+    OWNED char *images = NULL, *labels = NULL, *noisy = NULL, *truth = NULL;
+    TRY(output_guard_add_data(guard, dataset->root));
+    TRY(output_guard_add(guard, dataset->config.noisy_labels, "the folder of noisy labels"));
+    TRY(output_guard_add(guard, dataset->config.true_labels, "the folder of true labels"));
     for (int split = 0; split < SPLIT_COUNT; split++)
-        for (int i = 0; i < dataset->n_cases[split]; i++)
-            TRY_GOTO(add_case(guard, &dataset->cases[split][i], last), done);
-done:
-    for (int i = 0; i < 4; i++)
-        memory_free(last[i]);
-    return status;
+        for (int i = 0; i < dataset->n_cases[split]; i++) {
+            const struct dataset_case *item = &dataset->cases[split][i];
+            for (int k = 0; k < DATASET_MAX_FILES; k++)
+                TRY(add_folder_of(guard, item->image_path[k], &images));
+            TRY(add_folder_of(guard, item->label_path, &labels));
+            TRY(add_folder_of(guard, item->noisy_path, &noisy));
+            TRY(add_folder_of(guard, item->truth_path, &truth));
+        }
+    return ADELE_OK;
 }
 
 bool output_guard_is_run(const struct output_guard *guard, const char *folder) {

@@ -369,13 +369,23 @@ static adele_status load_line(const struct report_run *run, struct line *line) {
     return report_run_foreground(run, &line->side[1], "train/memorization");
 }
 
+static void comparison_deinit(struct comparison *figure) {
+    for (int i = 0; figure->lines != NULL && i < figure->n; i++) {
+        memory_free(figure->lines[i].held_out);
+        for (int k = 0; k < N_SIDE; k++)
+            memory_free(figure->lines[i].side[k]);
+    }
+    memory_free(figure->lines);
+    memory_free(figure->labels);
+    buffer_deinit(&figure->title);
+}
+
 adele_status figure_comparison(int n_runs, const struct report_run *runs,
                                const struct report_summary *summaries, const char *folder,
                                const char *stem) {
-    struct comparison figure = {.n = n_runs};
-    adele_status status = ADELE_OK;
+    CLEANUP(comparison_deinit) struct comparison figure = {.n = n_runs};
     TRY(ALLOCATE(&figure.lines, n_runs));
-    TRY_GOTO(ALLOCATE(&figure.labels, n_runs), end);
+    TRY(ALLOCATE(&figure.labels, n_runs));
     bool same_split = true;
     for (int i = 0; i < n_runs; i++) {
         struct line *line = &figure.lines[i];
@@ -384,7 +394,7 @@ adele_status figure_comparison(int n_runs, const struct report_run *runs,
         line->colour = colour_of(i, n_runs);
         line->n = runs[i].records.n;
         line->epochs = runs[i].epochs;
-        TRY_GOTO(load_line(&runs[i], line), end);
+        TRY(load_line(&runs[i], line));
         for (int k = 0; k < N_SIDE; k++)
             figure.has_side[k] = figure.has_side[k] || line->side[k] != NULL;
         same_split = same_split && strcmp(summaries[i].split, summaries[0].split) == 0;
@@ -392,16 +402,6 @@ adele_status figure_comparison(int n_runs, const struct report_run *runs,
     figure.split = !same_split                              ? "held-out"
                    : strcmp(summaries[0].split, "val") == 0 ? "validation"
                                                             : "test";
-    TRY_GOTO(write_title(&figure), end);
-    TRY_GOTO(plot_save(folder, stem, WIDTH, HEIGHT, draw, &figure), end);
-end:
-    for (int i = 0; i < n_runs; i++) {
-        memory_free(figure.lines[i].held_out);
-        for (int k = 0; k < N_SIDE; k++)
-            memory_free(figure.lines[i].side[k]);
-    }
-    memory_free(figure.lines);
-    memory_free(figure.labels);
-    buffer_deinit(&figure.title);
-    return status;
+    TRY(write_title(&figure));
+    return plot_save(folder, stem, WIDTH, HEIGHT, draw, &figure);
 }

@@ -136,11 +136,10 @@ adele_status category_curves_load(const struct report_run *run, struct category_
     if (!cJSON_IsArray(categories))
         return malformed(run, "no array \"categories\"");
     size_t n = (size_t)cJSON_GetArraySize(categories);
-    adele_status status = ADELE_OK;
     TRY(ALLOCATE(&out->items, n));
     for (const cJSON *node = categories->child; node != NULL; node = node->next) {
         struct category_curve *curve = &out->items[out->n++]; // counted first: deinit frees it
-        TRY_GOTO(load_category(run, node, curve), fail);
+        TRY(load_category(run, node, curve));
         if (!is_drawn(curve)) {
             category_deinit(curve);
             out->n--;
@@ -151,7 +150,4 @@ adele_status category_curves_load(const struct report_run *run, struct category_
             out->has_diagnostics || curve->early_learning != NULL || curve->memorization != NULL;
     }
     return ADELE_OK;
-fail:
-    category_curves_deinit(out);
-    return status;
 }

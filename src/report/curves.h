@@ -29,6 +29,7 @@ struct category_curves {
 };
 
 // The categories of run->onset that have values, without a background that has no onset of its own.
+// After an error, category_curves_deinit frees what was read.
 ADELE_MUST_CHECK adele_status category_curves_load(const struct report_run *run,
                                                    struct category_curves *out);
 void category_curves_deinit(struct category_curves *curves); // also zeroes it

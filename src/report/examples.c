@@ -221,7 +221,6 @@ adele_status examples_load(const struct report_run *run, int max_examples, bool 
                            int max_extent, struct examples *out) {
     *out = (struct examples){0};
     struct source source = {0};
-    adele_status status = ADELE_OK;
     TRY(read_source(run, &source));
     int64_t larger = source.height > source.width ? source.height : source.width;
     source.factor = (larger + max_extent - 1) / max_extent;
@@ -235,18 +234,15 @@ adele_status examples_load(const struct report_run *run, int max_examples, bool 
     out->width = (int)(source.width / source.factor);
     for (int k = 0; k < LAYER_COUNT; k++)
         out->has_layer[k] = source.layers[k] != NULL;
-    TRY_GOTO(read_categories(run, out), fail);
+    TRY(read_categories(run, out));
     size_t n = source.n < max_examples ? (size_t)source.n : (size_t)max_examples;
-    TRY_GOTO(ALLOCATE(&out->items, n), fail);
+    TRY(ALLOCATE(&out->items, n));
     out->n = (int)n;
     out->n_in_file = (int)fmin((double)source.n, INT_MAX);
     out->n_spread = read_spread(run, out->n);
     if (only_spread)
         out->n = out->n_spread;
     for (int i = 0; i < out->n; i++)
-        TRY_GOTO(load_example(run, &source, out, i), fail);
+        TRY(load_example(run, &source, out, i));
     return ADELE_OK;
-fail:
-    examples_deinit(out);
-    return status;
 }

@@ -35,7 +35,8 @@ struct examples {
 };
 
 // The first max_examples of the file, and of them with `only_spread` those that are spread over the
-// set; neither height nor width is above max_extent.
+// set; neither height nor width is above max_extent. After an error, examples_deinit frees what was
+// read.
 ADELE_MUST_CHECK adele_status examples_load(const struct report_run *run, int max_examples,
                                             bool only_spread, int max_extent, struct examples *out);
 void examples_deinit(struct examples *examples); // also zeroes it

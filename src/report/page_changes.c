@@ -162,11 +162,10 @@ static adele_status add_flows(struct page *page, const struct report_run *run) {
 }
 
 static adele_status add_no_changes(struct page *page, const struct report_run *run) {
-    struct settings settings;
+    CLEANUP(settings_deinit) struct settings settings = {0};
     TRY(settings_parse(run->config, &settings));
     const char *enabled = settings_find(&settings, "correction.enabled");
     bool is_off = enabled != NULL && strcmp(enabled, "false") == 0;
-    settings_deinit(&settings);
     if (is_off)
         return buffer_text(&page->html,
                            "<p>This run corrects no labels (correction.enabled: false).</p>\n");

@@ -115,22 +115,22 @@ static adele_status add_texts(struct page *page) {
     return ADELE_OK;
 }
 
-adele_status page_configuration(struct page *page) {
-    struct settings *settings = NULL;
-    TRY(ALLOCATE(&settings, page->n_runs));
-    adele_status status;
+static adele_status add_all(struct page *page, struct settings *settings) {
     for (int i = 0; i < page->n_runs; i++)
-        TRY_GOTO(settings_parse(page->runs[i].config, &settings[i]), done);
-    TRY_GOTO(buffer_text(&page->html, "<section id=\"configuration\">\n<h2>Configuration and "
-                                      "machine</h2>\n"),
-             done);
-    TRY_GOTO(add_differences(page, settings), done);
-    TRY_GOTO(add_machine(page, settings), done);
-    TRY_GOTO(add_texts(page), done);
-    status = buffer_text(&page->html, "</section>\n");
-done:
+        TRY(settings_parse(page->runs[i].config, &settings[i]));
+    TRY(buffer_text(&page->html, "<section id=\"configuration\">\n<h2>Configuration and "
+                                 "machine</h2>\n"));
+    TRY(add_differences(page, settings));
+    TRY(add_machine(page, settings));
+    TRY(add_texts(page));
+    return buffer_text(&page->html, "</section>\n");
+}
+
+adele_status page_configuration(struct page *page) {
+    OWNED struct settings *settings = NULL;
+    TRY(ALLOCATE(&settings, page->n_runs));
+    adele_status status = add_all(page, settings);
     for (int i = 0; i < page->n_runs; i++)
         settings_deinit(&settings[i]);
-    memory_free(settings);
     return status;
 }

@@ -52,37 +52,38 @@ static adele_status load_line(const struct page *page, const struct metric *metr
     return report_run_series(run, out, "%s", metric->name);
 }
 
-static adele_status add_chart(struct page *page, const struct metric *metric, bool *is_there) {
-    size_t n = (size_t)page->n_runs;
-    struct chart_line *lines = NULL;
-    double **values = NULL;
-    int n_lines = 0;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&lines, n), done);
-    TRY_GOTO(ALLOCATE(&values, n), done);
+// `lines` has room for each run; their values are freed by the caller.
+static adele_status load_lines(const struct page *page, const struct metric *metric,
+                               struct chart_line *lines, int *n_lines) {
     for (int i = 0; i < page->n_runs; i++) {
-        TRY_GOTO(load_line(page, metric, i, &values[i]), done);
-        if (values[i] == NULL)
-            continue;
-        lines[n_lines++] = (struct chart_line){.name = page->runs[i].name,
-                                               .style = run_style(i),
-                                               .n = page->runs[i].records.n,
-                                               .x = page->runs[i].epochs,
-                                               .y = values[i]};
+        double *values = NULL;
+        TRY(load_line(page, metric, i, &values));
+        if (values != NULL)
+            lines[(*n_lines)++] = (struct chart_line){.name = page->runs[i].name,
+                                                      .style = run_style(i),
+                                                      .n = page->runs[i].records.n,
+                                                      .x = page->runs[i].epochs,
+                                                      .y = values};
     }
-    *is_there = n_lines > 0;
+    return ADELE_OK;
+}
+
+static adele_status add_chart(struct page *page, const struct metric *metric, bool *is_there) {
+    OWNED struct chart_line *lines = NULL;
+    int n_lines = 0;
+    TRY(ALLOCATE(&lines, page->n_runs));
+    adele_status status = load_lines(page, metric, lines, &n_lines);
     const struct chart chart = {.title = metric->title,
                                 .detail = metric->detail,
                                 .axis = "epoch",
                                 .n_lines = n_lines,
                                 .lines = lines,
                                 .mark = NAN};
-    status = html_chart(&page->html, &chart);
-done:
-    for (size_t i = 0; values != NULL && i < n; i++)
-        memory_free(values[i]);
-    memory_free(values);
-    memory_free(lines);
+    if (status == ADELE_OK)
+        status = html_chart(&page->html, &chart);
+    *is_there = n_lines > 0;
+    for (int i = 0; i < n_lines; i++)
+        memory_free((double *)lines[i].y);
     return status;
 }
 

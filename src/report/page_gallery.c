@@ -25,13 +25,14 @@ struct gallery_case { // an image, in the runs that show it
     struct entry *entries;
 };
 struct gallery {
+    int n_runs;
     struct examples *examples; // (n_runs); n = 0: none
     int n;
     struct gallery_case *cases;
 };
 
-static void gallery_deinit(struct gallery *gallery, int n_runs) {
-    for (int i = 0; gallery->examples != NULL && i < n_runs; i++)
+static void gallery_deinit(struct gallery *gallery) {
+    for (int i = 0; gallery->examples != NULL && i < gallery->n_runs; i++)
         examples_deinit(&gallery->examples[i]);
     memory_free(gallery->examples);
     for (int i = 0; i < gallery->n; i++)
@@ -184,19 +185,14 @@ static adele_status add_gallery(struct page *page, const struct gallery *gallery
 }
 
 adele_status page_gallery(struct page *page) {
-    struct gallery gallery = {0};
-    adele_status status;
-    TRY_GOTO(buffer_text(&page->html,
-                         "<section id=\"gallery\">\n<h2>Gallery</h2>\n<p class=\"soft\">Training "
-                         "images after the last epoch, at the size of the training: the most "
-                         "changed ones first, then some that are spread over the set. mIoU: "
-                         "foreground, against the truth.</p>\n"),
-             done);
-    TRY_GOTO(load(page, &gallery), done);
-    TRY_GOTO(add_absent(page, &gallery), done);
-    TRY_GOTO(add_gallery(page, &gallery), done);
-    status = buffer_text(&page->html, "</section>\n");
-done:
-    gallery_deinit(&gallery, page->n_runs);
-    return status;
+    CLEANUP(gallery_deinit) struct gallery gallery = {.n_runs = page->n_runs};
+    TRY(buffer_text(&page->html,
+                    "<section id=\"gallery\">\n<h2>Gallery</h2>\n<p class=\"soft\">Training "
+                    "images after the last epoch, at the size of the training: the most "
+                    "changed ones first, then some that are spread over the set. mIoU: "
+                    "foreground, against the truth.</p>\n"));
+    TRY(load(page, &gallery));
+    TRY(add_absent(page, &gallery));
+    TRY(add_gallery(page, &gallery));
+    return buffer_text(&page->html, "</section>\n");
 }

@@ -315,11 +315,14 @@ static void draw(cairo_t *cairo, const void *context) {
         draw_row(cairo, figure, i);
 }
 
+static void panels_deinit(struct panels *figure) {
+    examples_deinit(&figure->examples);
+}
+
 adele_status figure_panels(const struct report_run *run, const char *folder, const char *stem) {
     if (run->examples == NULL)
         return ADELE_OK;
-    struct panels figure = {.run = run};
-    adele_status status = ADELE_OK;
+    CLEANUP(panels_deinit) struct panels figure = {.run = run};
     TRY(examples_load(run, MAX_ROWS, true, (int)(PANEL * PLOT_PNG_SCALE), &figure.examples));
     const struct examples *examples = &figure.examples;
     int larger = examples->width > examples->height ? examples->width : examples->height;
@@ -334,8 +337,5 @@ adele_status figure_panels(const struct report_run *run, const char *folder, con
     figure.top = TOP + LEGEND_ROW * (count_legend_rows(&figure) - 1);
     figure.height = (int)ceil(figure.top + examples->n * (figure.panel_height + CAPTION + ROW_GAP) +
                               MARGIN - 12.0);
-    TRY_GOTO(plot_save(folder, stem, figure.width, figure.height, draw, &figure), end);
-end:
-    examples_deinit(&figure.examples);
-    return status;
+    return plot_save(folder, stem, figure.width, figure.height, draw, &figure);
 }

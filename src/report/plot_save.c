@@ -98,9 +98,12 @@ static size_t counted_name(const char *text) {
     return 0;
 }
 
+static void numbering_deinit(struct numbering *numbering) {
+    memory_free(numbering->seen);
+}
+
 static adele_status rewrite_names(const struct buffer *in, struct buffer *out) {
-    struct numbering numbering = {0};
-    adele_status status = ADELE_OK;
+    CLEANUP(numbering_deinit) struct numbering numbering = {0};
     const char *done = in->data; // up to here, all is in `out`
     const char *c = in->data;
     while ((c = strpbrk(c, "\"#")) != NULL) {
@@ -110,16 +113,13 @@ static adele_status rewrite_names(const struct buffer *in, struct buffer *out) {
             continue;
         char *end = NULL;
         size_t i = 0;
-        TRY_GOTO(renumber(&numbering, strtol(c + n, &end, 10), &i), end);
-        TRY_GOTO(buffer_add(out, done, (size_t)(c + n - done)), end);
-        TRY_GOTO(buffer_printf(out, "%zu", i), end);
+        TRY(renumber(&numbering, strtol(c + n, &end, 10), &i));
+        TRY(buffer_add(out, done, (size_t)(c + n - done)));
+        TRY(buffer_printf(out, "%zu", i));
         c = end;
         done = end;
     }
-    TRY_GOTO(buffer_text(out, done), end);
-end:
-    memory_free(numbering.seen);
-    return status;
+    return buffer_text(out, done);
 }
 
 // ---- files --------------------------------------------------------------------------------------

@@ -87,29 +87,31 @@ static adele_status write_all(int n_runs, const struct report_run *runs,
     return page_write(n_runs, runs, summaries, PAGE_MAX_BYTES, folder);
 }
 
+static adele_status load_and_write(int n_runs, const char *const *paths, struct output *output,
+                                   struct report_run *runs, struct report_summary *summaries) {
+    TRY(load_runs(n_runs, paths, runs, summaries));
+    TRY(plan(n_runs, runs, output));
+    TRY(output_begin(output));
+    return output_end(output, write_all(n_runs, runs, summaries, output_folder(output)));
+}
+
 adele_status report_write(int n_runs, const char *const *runs, struct output *output,
                           struct report_summary **out_summaries) {
     *out_summaries = NULL;
     if (n_runs < 1)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name the folder of one run or more.",
                     "a report of %d runs", n_runs);
-    adele_status status = ADELE_OK;
-    size_t n = (size_t)n_runs;
     struct report_summary *summaries = NULL;
-    struct report_run *loaded = NULL;
-    TRY(ALLOCATE(&loaded, n));
-    TRY_GOTO(ALLOCATE(&summaries, n), end);
-    TRY_GOTO(load_runs(n_runs, runs, loaded, summaries), end);
-    TRY_GOTO(plan(n_runs, loaded, output), end);
-    TRY_GOTO(output_begin(output), end);
-    TRY_GOTO(output_end(output, write_all(n_runs, loaded, summaries, output_folder(output))), end);
-    *out_summaries = summaries;
-    summaries = NULL;
-end:
-    report_summaries_destroy(n_runs, summaries);
+    OWNED struct report_run *loaded = NULL;
+    TRY(ALLOCATE(&loaded, n_runs));
+    TRY(ALLOCATE(&summaries, n_runs));
+    adele_status status = load_and_write(n_runs, runs, output, loaded, summaries);
     for (int i = 0; i < n_runs; i++)
         report_run_deinit(&loaded[i]);
-    memory_free(loaded);
+    if (status == ADELE_OK)
+        *out_summaries = summaries;
+    else
+        report_summaries_destroy(n_runs, summaries);
     return status;
 }
 

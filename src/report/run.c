@@ -83,17 +83,12 @@ static adele_status load_optional(struct report_run *run) {
 
 adele_status report_run_load(const char *path, struct report_run *out) {
     *out = (struct report_run){0};
-    adele_status status = ADELE_OK;
     out->path = memory_strdup(path);
-    TRY_GOTO(CHECK_MEMORY(out->path), fail);
-    TRY_GOTO(run_argument_check(path, false), fail);
-    TRY_GOTO(find_name(path, &out->name), fail);
-    TRY_GOTO(load_records(out), fail);
-    TRY_GOTO(load_optional(out), fail);
-    return ADELE_OK;
-fail:
-    report_run_deinit(out);
-    return status;
+    TRY(CHECK_MEMORY(out->path));
+    TRY(run_argument_check(path, false));
+    TRY(find_name(path, &out->name));
+    TRY(load_records(out));
+    return load_optional(out);
 }
 
 adele_status report_run_series(const struct report_run *run, double **out, const char *name_format,

@@ -18,7 +18,8 @@ struct report_run {
     char *config;                 // text of config.resolved.yaml, NULL: none
 };
 
-// metrics.jsonl must be there; the rest may be missing.
+// metrics.jsonl must be there; the rest may be missing. After an error, report_run_deinit frees
+// what was read.
 ADELE_MUST_CHECK adele_status report_run_load(const char *path, struct report_run *out);
 void report_run_deinit(struct report_run *run); // also zeroes it
 

@@ -71,13 +71,11 @@ adele_status settings_parse(const char *text, struct settings *out) {
     out->made_by = is_marked
                        ? memory_printf("%.*s", (int)strcspn(text + n_mark, "\n"), text + n_mark)
                        : memory_strdup("");
-    adele_status status = CHECK_MEMORY(out->made_by);
-    for (const char *line = text; status == ADELE_OK && line != NULL && *line != '\0';) {
+    TRY(CHECK_MEMORY(out->made_by));
+    for (const char *line = text; line != NULL && *line != '\0';) {
         size_t n = strcspn(line, "\n");
-        status = parse_line(line, n, &path, out);
+        TRY(parse_line(line, n, &path, out));
         line += n + (line[n] == '\n');
     }
-    if (status != ADELE_OK)
-        settings_deinit(out);
-    return status;
+    return ADELE_OK;
 }

@@ -15,7 +15,7 @@ struct settings {
 };
 
 // The file is written by adele: two blanks a level, one key a line. Other lines are left out. NULL
-// `text`: no settings.
+// `text`: no settings. After an error, settings_deinit frees what was read.
 ADELE_MUST_CHECK adele_status settings_parse(const char *text, struct settings *out);
 void settings_deinit(struct settings *settings);                             // also zeroes it
 const char *settings_find(const struct settings *settings, const char *key); // NULL: not there

@@ -96,23 +96,20 @@ static adele_status fail_unmatched(const char *path_a, const char *path_b,
                 text[0], text[1]);
 }
 
+static void deinit_unmatched(struct unmatched (*sides)[2]) {
+    buffer_deinit(&(*sides)[0].names);
+    buffer_deinit(&(*sides)[1].names);
+}
+
 adele_status score_match(const struct case_scores *a, const char *path_a,
                          const struct case_scores *b, const char *path_b, int *match) {
-    struct named_case *of_a = NULL, *of_b = NULL;
-    struct unmatched sides[2] = {{0}};
-    adele_status status;
-    TRY_GOTO(check_classes(a, path_a, b, path_b), done);
-    TRY_GOTO(sort_cases(a, path_a, &of_a), done);
-    TRY_GOTO(sort_cases(b, path_b, &of_b), done);
-    TRY_GOTO(match_sorted(a, of_a, b, of_b, sides, match), done);
-    if (sides[0].n > 0 || sides[1].n > 0)
-        status = fail_unmatched(path_a, path_b, sides);
-done:
-    buffer_deinit(&sides[0].names);
-    buffer_deinit(&sides[1].names);
-    memory_free(of_a);
-    memory_free(of_b);
-    return status;
+    OWNED struct named_case *of_a = NULL, *of_b = NULL;
+    CLEANUP(deinit_unmatched) struct unmatched sides[2] = {{0}};
+    TRY(check_classes(a, path_a, b, path_b));
+    TRY(sort_cases(a, path_a, &of_a));
+    TRY(sort_cases(b, path_b, &of_b));
+    TRY(match_sorted(a, of_a, b, of_b, sides, match));
+    return sides[0].n + sides[1].n > 0 ? fail_unmatched(path_a, path_b, sides) : ADELE_OK;
 }
 
 // ---- differences --------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ void score_summary_destroy(struct adele_case_scores *scores) {
     memory_free(self->classes);
     memory_free(self);
 }
+OWNER(score_summary_destroy, struct adele_case_scores)
 
 static adele_status summarize_class(const struct case_scores *scores, int c,
                                     struct adele_class_scores *out) {
@@ -57,24 +58,22 @@ static adele_status summarize_class(const struct case_scores *scores, int c,
 adele_status case_scores_summarize(const struct case_scores *scores,
                                    struct adele_case_scores **out) {
     struct summary *self = NULL;
-    adele_status status;
     *out = NULL;
     TRY(ALLOCATE(&self, 1));
+    OWNED_BY(score_summary_destroy) struct adele_case_scores *owned = &self->scores;
     self->scores = (struct adele_case_scores){.n_cases = scores->n_cases,
                                               .n_classes = scores->n_classes,
                                               .unit = case_scores_unit(scores)};
-    TRY_GOTO(copy_names(scores, &self->names), fail);
-    TRY_GOTO(ALLOCATE(&self->classes, (size_t)scores->n_classes + 1), fail);
+    TRY(copy_names(scores, &self->names));
+    TRY(ALLOCATE(&self->classes, (size_t)scores->n_classes + 1));
     self->scores.classes = self->classes;
     for (int c = 0; c <= scores->n_classes; c++) {
         self->classes[c].name = self->names.names[c];
-        TRY_GOTO(summarize_class(scores, c, &self->classes[c]), fail);
+        TRY(summarize_class(scores, c, &self->classes[c]));
     }
-    *out = &self->scores;
+    *out = owned;
+    owned = NULL;
     return ADELE_OK;
-fail:
-    score_summary_destroy(&self->scores);
-    return status;
 }
 
 static bool add_number(cJSON *json, const char *key, double value) {
@@ -127,6 +126,7 @@ void score_comparison_destroy(struct adele_comparison *comparison) {
     memory_free(self->classes);
     memory_free(self);
 }
+OWNER(score_comparison_destroy, struct adele_comparison)
 
 // The scores of a run lie in its folder.
 static adele_status read_scores(const char *path, struct case_scores *out) {
@@ -156,38 +156,35 @@ static adele_status compare_class(const struct case_scores sides[2], const int *
 static adele_status compare_all(const struct case_scores sides[2], const int *match,
                                 struct adele_comparison **out) {
     struct comparison *self = NULL;
-    adele_status status;
     TRY(ALLOCATE(&self, 1));
+    OWNED_BY(score_comparison_destroy) struct adele_comparison *owned = &self->result;
     self->result = (struct adele_comparison){.n_cases = sides[0].n_cases,
                                              .n_classes = sides[0].n_classes,
                                              .unit = case_scores_unit(&sides[0])};
-    TRY_GOTO(copy_names(&sides[0], &self->names), fail);
-    TRY_GOTO(ALLOCATE(&self->classes, (size_t)sides[0].n_classes + 1), fail);
+    TRY(copy_names(&sides[0], &self->names));
+    TRY(ALLOCATE(&self->classes, (size_t)sides[0].n_classes + 1));
     self->result.classes = self->classes;
     for (int c = 0; c <= sides[0].n_classes; c++) {
         self->classes[c].name = self->names.names[c];
-        TRY_GOTO(compare_class(sides, match, c, &self->classes[c]), fail);
+        TRY(compare_class(sides, match, c, &self->classes[c]));
     }
-    *out = &self->result;
+    *out = owned;
+    owned = NULL;
     return ADELE_OK;
-fail:
-    score_comparison_destroy(&self->result);
-    return status;
+}
+
+static void deinit_sides(struct case_scores (*sides)[2]) {
+    case_scores_deinit(&(*sides)[0]);
+    case_scores_deinit(&(*sides)[1]);
 }
 
 adele_status score_compare_files(const char *a, const char *b, struct adele_comparison **out) {
-    struct case_scores sides[2] = {{0}};
-    int *match = NULL;
-    adele_status status;
+    CLEANUP(deinit_sides) struct case_scores sides[2] = {{0}};
+    OWNED int *match = NULL;
     *out = NULL;
-    TRY_GOTO(read_scores(a, &sides[0]), done);
-    TRY_GOTO(read_scores(b, &sides[1]), done);
-    TRY_GOTO(ALLOCATE(&match, sides[0].n_cases), done);
-    TRY_GOTO(score_match(&sides[0], a, &sides[1], b, match), done);
-    status = compare_all(sides, match, out);
-done:
-    memory_free(match);
-    case_scores_deinit(&sides[0]);
-    case_scores_deinit(&sides[1]);
-    return status;
+    TRY(read_scores(a, &sides[0]));
+    TRY(read_scores(b, &sides[1]));
+    TRY(ALLOCATE(&match, sides[0].n_cases));
+    TRY(score_match(&sides[0], a, &sides[1], b, match));
+    return compare_all(sides, match, out);
 }

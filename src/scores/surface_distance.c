@@ -57,6 +57,13 @@ struct surfaces {
     float *distances; // (the larger n): those at the voxels of the other
 };
 
+static void surfaces_deinit(struct surfaces *s) {
+    memory_free(s->marks[0]);
+    memory_free(s->marks[1]);
+    memory_free(s->squares);
+    memory_free(s->distances);
+}
+
 // From the surface `from` to the other one: the 95th percentile, and the sum.
 static adele_status measure(const struct grid *grid, struct surfaces *s, int from,
                             double *percentile, double *sum) {
@@ -75,28 +82,22 @@ static adele_status measure(const struct grid *grid, struct surfaces *s, int fro
 
 adele_status surface_distance(const uint8_t *a, const uint8_t *b, const struct grid *grid,
                               struct surface_distance *out) {
-    struct surfaces s = {0};
+    CLEANUP(surfaces_deinit) struct surfaces s = {0};
     double percentiles[2], sums[2];
-    adele_status status;
     *out = (struct surface_distance){NAN, NAN};
     for (int k = 0; k < 2; k++) {
-        TRY_GOTO(ALLOCATE(&s.marks[k], grid_size(grid)), done);
+        TRY(ALLOCATE(&s.marks[k], grid_size(grid)));
         s.n[k] = mark_surface(k == 0 ? a : b, grid, s.marks[k]);
         if (s.n[k] == 0)
-            goto done;
+            return ADELE_OK;
     }
-    TRY_GOTO(ALLOCATE(&s.squares, grid_size(grid)), done);
-    TRY_GOTO(ALLOCATE(&s.distances, s.n[0] > s.n[1] ? s.n[0] : s.n[1]), done);
+    TRY(ALLOCATE(&s.squares, grid_size(grid)));
+    TRY(ALLOCATE(&s.distances, s.n[0] > s.n[1] ? s.n[0] : s.n[1]));
     for (int k = 0; k < 2; k++)
-        TRY_GOTO(measure(grid, &s, k, &percentiles[k], &sums[k]), done);
+        TRY(measure(grid, &s, k, &percentiles[k], &sums[k]));
     out->hd95 = percentiles[0] > percentiles[1] ? percentiles[0] : percentiles[1];
     out->mean = (sums[0] + sums[1]) / (double)(s.n[0] + s.n[1]);
-done:
-    for (int k = 0; k < 2; k++)
-        memory_free(s.marks[k]);
-    memory_free(s.squares);
-    memory_free(s.distances);
-    return status;
+    return ADELE_OK;
 }
 
 // ---- boundary IoU -------------------------------------------------------------------------------
@@ -116,25 +117,21 @@ adele_status boundary_iou(const uint8_t *a, const uint8_t *b, const struct grid 
     int h = grid->n[1], w = grid->n[2];
     size_t map = (size_t)h * (size_t)w, framed = ((size_t)h + 2) * ((size_t)w + 2);
     int64_t n_both = 0, n_either = 0;
-    uint8_t *eroded[2] = {NULL, NULL};
-    adele_status status;
+    OWNED uint8_t *eroded_a = NULL, *eroded_b = NULL;
     *out = NAN;
-    for (int k = 0; k < 2; k++)
-        TRY_GOTO(ALLOCATE(&eroded[k], framed), done);
+    TRY(ALLOCATE(&eroded_a, framed));
+    TRY(ALLOCATE(&eroded_b, framed));
     for (int z = 0; z < grid->n[0]; z++, a += map, b += map) {
-        TRY_GOTO(erode_framed(a, h, w, width, eroded[0]), done);
-        TRY_GOTO(erode_framed(b, h, w, width, eroded[1]), done);
+        TRY(erode_framed(a, h, w, width, eroded_a));
+        TRY(erode_framed(b, h, w, width, eroded_b));
         for (size_t i = 0; i < map; i++) {
             size_t at = (i / (size_t)w + 1) * ((size_t)w + 2) + i % (size_t)w + 1;
-            bool is_in_a = a[i] != 0 && eroded[0][at] == 0;
-            bool is_in_b = b[i] != 0 && eroded[1][at] == 0;
+            bool is_in_a = a[i] != 0 && eroded_a[at] == 0;
+            bool is_in_b = b[i] != 0 && eroded_b[at] == 0;
             n_both += is_in_a && is_in_b;
             n_either += is_in_a || is_in_b;
         }
     }
     *out = n_either > 0 ? (double)n_both / (double)n_either : NAN;
-done:
-    memory_free(eroded[0]);
-    memory_free(eroded[1]);
-    return status;
+    return ADELE_OK;
 }

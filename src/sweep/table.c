@@ -158,7 +158,7 @@ static void end_failed(struct tables *self, struct table_run *run, const char *m
 
 static adele_status end(struct tables *self, int i, bool is_stopping) {
     struct table_run *run = &self->plan.runs[i];
-    char *printed = NULL, *message = NULL, *hint = NULL;
+    OWNED char *printed = NULL, *message = NULL, *hint = NULL;
     self->n_running--;
     run->seconds = run->earlier + clock_seconds() - run->begun;
     TRY(table_seconds_set(self->seconds, run->name, run->seconds));
@@ -170,13 +170,9 @@ static adele_status end(struct tables *self, int i, bool is_stopping) {
     if (run->has_finished || is_stopping) // what was asked to stop has not failed
         return ADELE_OK;
     TRY(find_printed(self, run, &printed));
-    adele_status status = job_reason(&self->jobs[i], printed, &message, &hint);
-    if (status == ADELE_OK)
-        end_failed(self, run, message, hint);
-    memory_free(printed);
-    memory_free(message);
-    memory_free(hint);
-    return status;
+    TRY(job_reason(&self->jobs[i], printed, &message, &hint));
+    end_failed(self, run, message, hint);
+    return ADELE_OK;
 }
 
 static bool should_stop(const struct tables *self) {
@@ -253,14 +249,14 @@ static adele_status make_table(struct tables *self, struct adele_table **out) {
 }
 
 adele_status table_train(const struct adele_table_options *options, struct adele_table **out) {
+    CLEANUP(tables_deinit)
     struct tables self = {.options = options, .n_jobs = options->n_jobs > 0 ? options->n_jobs : 1};
-    adele_status status;
     *out = NULL;
-    TRY_GOTO(table_plan_init(options, &self.plan), done);
-    TRY_GOTO(ALLOCATE(&self.jobs, self.plan.n_runs), done);
+    TRY(table_plan_init(options, &self.plan));
+    TRY(ALLOCATE(&self.jobs, self.plan.n_runs));
     self.n_jobs = self.n_jobs < self.plan.n_runs ? self.n_jobs : self.plan.n_runs;
-    TRY_GOTO(plan_files(&self), done);
-    status = table_seconds_open(options->output, &self.seconds);
+    TRY(plan_files(&self));
+    adele_status status = table_seconds_open(options->output, &self.seconds);
     if (status == ADELE_OK)
         status = train_all(&self);
     if (status == ADELE_OK)
@@ -270,7 +266,5 @@ adele_status table_train(const struct adele_table_options *options, struct adele
         table_rows_destroy(*out);
         *out = NULL;
     }
-done:
-    tables_deinit(&self);
     return status;
 }

@@ -29,6 +29,7 @@ void table_rows_destroy(struct adele_table *table) {
     memory_free(self->rows);
     memory_free(self);
 }
+OWNER(table_rows_destroy, struct adele_table)
 
 // ---- values -------------------------------------------------------------------------------------
 
@@ -127,15 +128,12 @@ static adele_status read_classes(const struct report_run *run, const char *split
 
 static adele_status read_run(struct table_run *run, struct adele_table_row *row,
                              struct values *values) {
-    struct report_run loaded;
+    CLEANUP(report_run_deinit) struct report_run loaded = {0};
     struct report_summary summary = {0};
     TRY(report_run_load(run->folder, &loaded));
-    adele_status status = report_run_summarize(&loaded, &summary);
-    if (status == ADELE_OK)
-        status = read_classes(&loaded, summary.split, row, values);
-    report_run_deinit(&loaded);
+    TRY(report_run_summarize(&loaded, &summary));
     memory_free(summary.name);
-    TRY(status);
+    TRY(read_classes(&loaded, summary.split, row, values));
     run->best = values->best[values->n] = summary.best;
     run->last = values->last[values->n] = summary.last;
     run->labels_last = values->labels[values->n] = summary.labels_last;
@@ -168,22 +166,20 @@ static adele_status fill_row(struct table_plan *plan, int i_row, struct adele_ta
 
 adele_status table_rows_create(struct table_plan *plan, struct adele_table **out) {
     struct rows *self = NULL;
-    adele_status status;
     TRY(ALLOCATE(&self, 1));
-    TRY_GOTO(ALLOCATE(&self->rows, plan->n_rows), fail);
-    self->table.n_rows = plan->n_rows;
-    self->table.rows = self->rows;
+    OWNED_BY(table_rows_destroy) struct adele_table *table = &self->table;
+    TRY(ALLOCATE(&self->rows, plan->n_rows));
+    table->n_rows = plan->n_rows;
+    table->rows = self->rows;
     for (int i = 0; i < plan->n_rows; i++) {
         struct adele_table_row *row = &self->rows[i];
         row->config = memory_strdup(plan->configs[i / plan->n_noises]);
-        TRY_GOTO(CHECK_MEMORY(row->config), fail);
+        TRY(CHECK_MEMORY(row->config));
         row->noise = memory_strdup(plan->noises[i % plan->n_noises]);
-        TRY_GOTO(CHECK_MEMORY(row->noise), fail);
-        TRY_GOTO(fill_row(plan, i, row), fail);
+        TRY(CHECK_MEMORY(row->noise));
+        TRY(fill_row(plan, i, row));
     }
-    *out = &self->table;
+    *out = table;
+    table = NULL;
     return ADELE_OK;
-fail:
-    table_rows_destroy(&self->table);
-    return status;
 }

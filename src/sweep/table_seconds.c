@@ -20,28 +20,25 @@ void table_seconds_destroy(struct table_seconds *seconds) {
     cJSON_Delete(seconds->runs);
     memory_free(seconds);
 }
+OWNER(table_seconds_destroy, struct table_seconds)
 
 adele_status table_seconds_open(const char *folder, struct table_seconds **out) {
-    struct table_seconds *self = NULL;
-    adele_status status;
+    OWNED_BY(table_seconds_destroy) struct table_seconds *self = NULL;
     TRY(ALLOCATE(&self, 1));
     self->path = file_join(folder, "seconds.json");
-    TRY_GOTO(CHECK_MEMORY(self->path), fail);
+    TRY(CHECK_MEMORY(self->path));
     if (file_exists(self->path)) {
-        TRY_GOTO(json_read(self->path, &self->runs), fail);
+        TRY(json_read(self->path, &self->runs));
         if (!cJSON_IsObject(self->runs))
-            TRY_GOTO(FAIL(ADELE_FORMAT, "Delete the file; the table then lacks these seconds.",
-                          "%s is not the object that adele table writes", self->path),
-                     fail);
+            return FAIL(ADELE_FORMAT, "Delete the file; the table then lacks these seconds.",
+                        "%s is not the object that adele table writes", self->path);
     } else {
         self->runs = cJSON_CreateObject();
-        TRY_GOTO(CHECK_MEMORY(self->runs), fail);
+        TRY(CHECK_MEMORY(self->runs));
     }
     *out = self;
+    self = NULL;
     return ADELE_OK;
-fail:
-    table_seconds_destroy(self);
-    return status;
 }
 
 double table_seconds_get(const struct table_seconds *seconds, const char *run) {

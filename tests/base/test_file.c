@@ -66,7 +66,7 @@ static void test_pieces_of_all_sizes(void **state) {
         total += sizes[i];
     }
     assert_false(file_exists(path)); // not before the commit
-    assert_int_equal(file_writer_commit(writer), ADELE_OK);
+    assert_int_equal(file_writer_commit(&writer), ADELE_OK);
     char *got = NULL;
     size_t bytes = 0;
     assert_int_equal(file_read(path, total, &got, &bytes), ADELE_OK);
@@ -106,12 +106,12 @@ static void test_a_failed_write_leaves_the_old_file(void **state) {
     adele_status written = begun == ADELE_OK ? file_writer_write(writer, big, 300000) : begun;
     // A small piece after the failed one would fit, and must not make the file look whole.
     adele_status again = begun == ADELE_OK ? file_writer_write(writer, big, 1) : begun;
-    adele_status committed = begun == ADELE_OK ? file_writer_commit(writer) : begun;
+    adele_status committed = begun == ADELE_OK ? file_writer_commit(&writer) : begun;
     // A file whose last bytes fail at the commit.
     adele_status late = file_writer_begin(path, &writer);
     for (int i = 0; i < 2 && late == ADELE_OK; i++)
         late = file_writer_write(writer, big, 60000);
-    adele_status late_commit = late == ADELE_OK ? file_writer_commit(writer) : ADELE_OK;
+    adele_status late_commit = late == ADELE_OK ? file_writer_commit(&writer) : ADELE_OK;
 
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old_limit), 0);
     (void)signal(SIGXFSZ, old_handler);
@@ -250,7 +250,7 @@ static void write_keeping(void *const *state, const char *text) {
     assert_int_equal(file_writer_begin(scratch_path(state, "new"), &writer), ADELE_OK);
     assert_int_equal(file_writer_keep_old(writer, scratch_path(state, "old")), ADELE_OK);
     assert_int_equal(file_writer_write(writer, text, strlen(text)), ADELE_OK);
-    assert_int_equal(file_writer_commit(writer), ADELE_OK);
+    assert_int_equal(file_writer_commit(&writer), ADELE_OK);
     assert_content(scratch_path(state, "new"), text);
 }
 

@@ -99,7 +99,7 @@ static adele_status write_keeping(void *const *state, const char *text) {
     assert_int_equal(file_writer_begin(scratch_path(state, "last"), &writer), ADELE_OK);
     assert_int_equal(file_writer_write(writer, text, strlen(text)), ADELE_OK);
     assert_int_equal(file_writer_keep_old(writer, scratch_path(state, "previous")), ADELE_OK);
-    return file_writer_commit(writer);
+    return file_writer_commit(&writer);
 }
 
 // Three checkpoints, the way a run writes them.

@@ -84,7 +84,7 @@ static void write_pairs(const char *path) {
         check_ok(file_writer_write(writer, pair.a, grid_size(&grid)));
         check_ok(file_writer_write(writer, pair.b, grid_size(&grid)));
     }
-    check_ok(file_writer_commit(writer));
+    check_ok(file_writer_commit(&writer));
 }
 
 static void assert_scores(uint32_t i, const double want[7]) {
