@@ -63,12 +63,8 @@ static void add_probabilities(struct measuring *self, float scale) {
 
 static adele_status count_share(struct measuring *self, float scale) {
     const struct ensemble *ensemble = self->ensemble;
-    const struct adele_device *device = ensemble->data->device;
-    const uint8_t *labels = ensemble->data->resident[SPLIT_TRAIN].noisy;
-    size_t n_pixels = (size_t)self->h * (size_t)self->w;
     for (int i = ensemble->share.first; i < ensemble->share.end; i++) {
-        TRY(device->iface->download(device, self->labels, labels + (size_t)i * n_pixels, n_pixels));
-        TRY(ensemble_download(ensemble, i, self->probabilities));
+        TRY(ensemble_download(ensemble, i, self->labels, self->probabilities));
         count_labels(self);
         add_probabilities(self, scale);
     }

@@ -68,9 +68,10 @@ ADELE_MUST_CHECK adele_status ensemble_decide(struct ensemble *ensemble, int epo
                                               uint8_t *map);
 // What the maps are multiplied by, to be probabilities.
 float ensemble_scale(const struct ensemble *ensemble, int epoch);
-// The maps of an image of the share: host, plain (C, h, w) of ensemble->logits, half precision.
+// Of an image of the share, to the host: its original labels (H, W), and its maps, plain (C, h, w)
+// of ensemble->logits, half precision.
 ADELE_MUST_CHECK adele_status ensemble_download(const struct ensemble *ensemble, int i_image,
-                                                uint16_t *out);
+                                                uint8_t *labels, uint16_t *maps);
 // Frees the maps and `decided`: no label will be corrected any more.
 ADELE_MUST_CHECK adele_status ensemble_close(struct ensemble *ensemble);
 

@@ -35,17 +35,13 @@ struct counting {
     struct gate_counts total[256];
 };
 
-static void counting_destroy(struct counting *counting) {
-    if (!counting)
-        return;
+static void counting_deinit(struct counting *counting) {
     memory_free(counting->labels);
     memory_free(counting->plain);
     memory_free(counting->decided);
     memory_free(counting->probabilities);
     memory_free(counting->areas);
-    memory_free(counting);
 }
-OWNER(counting_destroy, struct counting)
 
 static adele_status counting_init(struct counting *out, const struct ensemble_gate *gate) {
     const struct ensemble *ensemble = gate->ensemble;
@@ -62,20 +58,13 @@ static adele_status counting_init(struct counting *out, const struct ensemble_ga
     return ALLOCATE(&out->areas, (size_t)(n_images > 0 ? n_images : 1) * (size_t)out->n_classes);
 }
 
-static adele_status download_maps(struct counting *counting, int i_image) {
+static adele_status download_image(struct counting *counting, int i_image) {
     const struct ensemble *ensemble = counting->gate->ensemble;
     const struct adele_device *device = ensemble->data->device;
-    size_t offset = (size_t)i_image * counting->n_pixels;
-    const struct {
-        uint8_t *host;
-        const uint8_t *map;
-    } maps[] = {{counting->labels, ensemble->data->resident[SPLIT_TRAIN].noisy},
-                {counting->plain, counting->gate->plain},
-                {counting->decided, ensemble->decided}};
-    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
-        TRY(device->iface->download(device, maps[i].host, maps[i].map + offset,
-                                    counting->n_pixels));
-    return ADELE_OK;
+    size_t n = counting->n_pixels, offset = (size_t)i_image * n;
+    TRY(device->iface->download(device, counting->plain, counting->gate->plain + offset, n));
+    TRY(device->iface->download(device, counting->decided, ensemble->decided + offset, n));
+    return ensemble_download(ensemble, i_image, counting->labels, counting->probabilities);
 }
 
 static void count_image(struct counting *counting, struct areas *areas) {
@@ -124,16 +113,22 @@ static adele_status count_share(struct counting *counting, float scale) {
     for (int i = ensemble->share.first; i < ensemble->share.end; i++) {
         struct areas *areas =
             counting->areas + (size_t)(i - ensemble->share.first) * (size_t)counting->n_classes;
-        TRY(download_maps(counting, i));
-        TRY(ensemble_download(ensemble, i, counting->probabilities));
+        TRY(download_image(counting, i));
         count_image(counting, areas);
         add_probabilities(counting, areas, scale);
     }
     return ADELE_OK;
 }
 
+_Static_assert(sizeof(struct gate_counts) % sizeof(int64_t) == 0, "summed as integers");
+
+static adele_status sum_counts(struct counting *counting) {
+    return ranks_sum(counting->gate->ensemble->data->ranks, (int64_t *)(void *)counting->total,
+                     sizeof counting->total / (sizeof(int64_t)));
+}
+
 // Needs the areas of all images, and so comes after a first sum over the ranks.
-static void add_deviations(struct counting *counting) {
+static adele_status sum_deviations(struct counting *counting) {
     const struct ensemble *ensemble = counting->gate->ensemble;
     int64_t sums[256] = {0};
     int n_images = ensemble->share.end - ensemble->share.first;
@@ -144,23 +139,7 @@ static void add_deviations(struct counting *counting) {
             if (areas->labelled > 0)
                 sums[c] += gate_deviation(&counting->total[c], areas->labelled, areas->plain);
         }
-    for (int c = 0; c < counting->n_classes; c++)
-        counting->total[c].deviation = sums[c];
-}
-
-_Static_assert(sizeof(struct gate_counts) % sizeof(int64_t) == 0, "summed as integers");
-
-static adele_status sum_counts(struct counting *counting) {
-    return ranks_sum(counting->gate->ensemble->data->ranks, (int64_t *)(void *)counting->total,
-                     sizeof counting->total / (sizeof(int64_t)));
-}
-
-static adele_status sum_deviations(struct counting *counting) {
-    int64_t sums[256];
-    add_deviations(counting);
-    for (int c = 0; c < 256; c++)
-        sums[c] = counting->total[c].deviation;
-    TRY(ranks_sum(counting->gate->ensemble->data->ranks, sums, 256));
+    TRY(ranks_sum(ensemble->data->ranks, sums, 256));
     for (int c = 0; c < 256; c++)
         counting->total[c].deviation = sums[c];
     return ADELE_OK;
@@ -214,12 +193,11 @@ static void decide(struct ensemble_gate *gate, const struct counting *counting, 
 
 adele_status ensemble_gate_apply(struct ensemble_gate *gate, int epoch,
                                  struct schedule_decision *decision) {
-    OWNED_BY(counting_destroy) struct counting *counting = NULL;
+    CLEANUP(counting_deinit) struct counting counting = {0};
     if (!gate->ensemble || !decision->any)
         return ADELE_OK;
-    TRY(ALLOCATE(&counting, 1));
-    TRY(counting_init(counting, gate));
-    TRY(count(counting, epoch));
-    decide(gate, counting, epoch, decision);
+    TRY(counting_init(&counting, gate));
+    TRY(count(&counting, epoch));
+    decide(gate, &counting, epoch, decision);
     return ADELE_OK;
 }

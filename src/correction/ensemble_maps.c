@@ -170,8 +170,13 @@ static adele_status take_over(struct ensemble *ensemble, int rank, int i, int n_
     return ADELE_OK;
 }
 
-adele_status ensemble_download(const struct ensemble *ensemble, int i_image, uint16_t *out) {
-    return move_maps(ensemble, i_image, 1, out, false);
+adele_status ensemble_download(const struct ensemble *ensemble, int i_image, uint8_t *labels,
+                               uint16_t *maps) {
+    const struct adele_device *device = ensemble->data->device;
+    const struct resident *train = &ensemble->data->resident[SPLIT_TRAIN];
+    size_t n = (size_t)train->set.h * (size_t)train->set.w;
+    TRY(device->iface->download(device, labels, train->noisy + (size_t)i_image * n, n));
+    return move_maps(ensemble, i_image, 1, maps, false);
 }
 
 // The next n_round images of every rank's share, from the i-th on.
