@@ -41,6 +41,19 @@ static const struct {
     {{5, 0, 512, 512, 3, 1}, {22, 32, 48}},     {{5, 0, 512, 512, 3, 1}, {11, 16, 24}},
 };
 
+// VOC's heads at its three scales: DeepLabv2's four heads of 21 classes, the same with 512 channels
+// each, and DeepLabv3's four branches. Then the data gradients of the last two; the one of 21
+// channels, which would fill a third of a step, stays with mma.sync.
+#define SIZES(...)                                                                                 \
+    {10, 40, 4096, __VA_ARGS__}, {10, 56, 4096, __VA_ARGS__}, {                                    \
+        10, 84, 4096, __VA_ARGS__                                                                  \
+    }
+static const struct tile_pyramid pyramids[] = {
+    SIZES(21, false, false, 4, {6, 12, 18, 24}), SIZES(512, false, false, 4, {6, 12, 18, 24}),
+    SIZES(256, true, false, 4, {0, 6, 12, 18}),  SIZES(512, false, true, 4, {6, 12, 18, 24}),
+    SIZES(256, true, true, 4, {0, 6, 12, 18}),
+};
+
 static void print_layer(FILE *to, const struct tile_layer *layer,
                         void (*model)(const struct tile_layer *, struct tile_costs *)) {
     static const char *const names[TILE_RESOURCES] = {[TILE_BY_TENSOR] = "tensor cores",
@@ -53,11 +66,11 @@ static void print_layer(FILE *to, const struct tile_layer *layer,
             "%4d x %3d^2 %5d -> %4d %d x %d d %-2d  128x%-3d%s %2d x %2d x %2d %6.0f %6.0f %6.0f "
             "%6.0f %6.0f %7.0f %8.0f %5d %8.3f %6.0f  %s\n",
             layer->n, layer->size, layer->c_in, layer->c_out, layer->kernel, layer->kernel,
-            layer->dilation, costs.bn, costs.is_paired ? " x 2" : "    ", costs.boxes.box_n,
-            costs.boxes.box_h, costs.boxes.box_w, costs.step[TILE_BY_TENSOR],
-            costs.step[TILE_BY_SHARED], costs.step[TILE_BY_L2], costs.step[TILE_BY_ISSUE],
-            costs.store, costs.steps, costs.rounds, costs.n_slots, 1e3 * costs.seconds,
-            1e-12 * costs.flops / costs.seconds, names[costs.slowest]);
+            layer->dilation, costs.bn, costs.is_paired ? " x 2" : "    ",
+            costs.boxes.groups[0].box_n, costs.boxes.groups[0].box_h, costs.boxes.groups[0].box_w,
+            costs.step[TILE_BY_TENSOR], costs.step[TILE_BY_SHARED], costs.step[TILE_BY_L2],
+            costs.step[TILE_BY_ISSUE], costs.store, costs.steps, costs.rounds, costs.n_slots,
+            1e3 * costs.seconds, 1e-12 * costs.flops / costs.seconds, names[costs.slowest]);
 }
 
 static void print_table(FILE *to, const char *units,
@@ -67,6 +80,36 @@ static void print_table(FILE *to, const char *units,
             "TFLOP/s", "limit");
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++)
         print_layer(to, &layers[i], model);
+}
+
+static void print_pyramid(FILE *to, const struct tile_pyramid *pyramid) {
+    struct tile_costs mma, one;
+    char name[80], box[40] = "of each rate";
+    int length =
+        snprintf(name, sizeof name, "%4d x %3d^2 %5d -> %3d %-6s d", pyramid->n, pyramid->size,
+                 pyramid->c_in, pyramid->c_out, pyramid->is_concat ? "concat" : "sum");
+    for (int r = 0; r < pyramid->n_rates && length < (int)sizeof name; r++)
+        length += snprintf(name + length, sizeof name - (size_t)length, " %d", pyramid->rates[r]);
+    tile_model_pyramid_mma(pyramid, &mma);
+    tile_model_pyramid(pyramid, &one);
+    double branches = tile_model_branches(pyramid);
+    const struct conv2d_box_group *group = &one.boxes.groups[0];
+    if (one.boxes.n_groups == 1)
+        (void)snprintf(box, sizeof box, "%2d x %2d x %2d", group->box_n, group->box_h,
+                       group->box_w);
+    fprintf(to, "%-46s %-8s 128x%-3d x 2 %-12s %7.0f %5d %8.3f %5.0f %8.3f %5.0f %8.3f %5.0f\n",
+            name, pyramid->is_gradient ? "gradient" : "forward", one.bn, box, one.steps,
+            one.n_slots, 1e3 * mma.seconds, 1e-12 * mma.flops / mma.seconds, 1e3 * branches,
+            1e-12 * one.flops / branches, 1e3 * one.seconds, 1e-12 * one.flops / one.seconds);
+}
+
+static void print_pyramids(FILE *to) {
+    fprintf(to, "%-46s %-8s %-11s %-12s %7s %5s %-14s %-14s %-14s\n", "", "", "", "", "", "",
+            " mma.sync, most", "  a launch each", "   one launch");
+    fprintf(to, "%-46s %-8s %-11s %-12s %7s %5s %8s %5s %8s %5s %8s %5s\n", "pyramid", "pass",
+            "tile", "n x h x w", "steps", "slots", "ms", "TF/s", "ms", "TF/s", "ms", "TF/s");
+    for (size_t i = 0; i < sizeof pyramids / sizeof pyramids[0]; i++)
+        print_pyramid(to, &pyramids[i]);
 }
 
 typedef void (*model_one)(const struct tile_layer *, struct tile_costs *);
@@ -119,6 +162,10 @@ void bench_tiles(FILE *to) {
                 "segment; steps and segments of the worker with the most; with the kernel that "
                 "adds up the sums.\n");
     print_table(to, "segments", tile_model_gradient);
+    fprintf(to,
+            "\nAtrous pyramids, all rates in one launch; beside it a launch of the same kernel for "
+            "each rate, and the tiles of mma.sync as far as these resources let them.\n");
+    print_pyramids(to);
     fprintf(to,
             "\nWhat one launch for the three scales of a layer would take, which no kernel does: "
             "beside three launches.\n");

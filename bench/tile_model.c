@@ -16,14 +16,15 @@ static double assumed(enum tile_assumption name) {
     return tile_assumptions[name].value;
 }
 
-// Cycles of one step on one multiprocessor while this part of all is busy.
-static void step_costs(struct tile_costs *out, double busy) {
+// Cycles of one step on one multiprocessor while this part of all is busy; n_rows: of weights, that
+// there are for it.
+static void step_costs(struct tile_costs *out, double busy, int n_rows) {
     double hertz = 1e9 * assumed(TILE_clock), n_sm = assumed(TILE_multiprocessors);
     double flops = 2.0 * TILE_ROWS * out->bn * STEP_CHANNELS;
     // Each of two warpgroups reads its 64 rows and all weights; the copies write all rows once.
     double reads = (TILE_ROWS + 2.0 * out->bn) * ROW_BYTES;
     double writes = (TILE_ROWS + (double)out->bn) * ROW_BYTES;
-    double weights = out->is_paired ? 0.5 * out->bn : out->bn;
+    double weights = out->is_paired ? 0.5 * n_rows : n_rows;
     out->step[TILE_BY_TENSOR] = flops / (1e12 * assumed(TILE_matrix) / n_sm) * hertz;
     out->step[TILE_BY_SHARED] = (reads + writes) / assumed(TILE_shared);
     out->step[TILE_BY_L2] =
@@ -78,12 +79,10 @@ static struct conv2d_boxes boxes_of(const struct tile_layer *layer) {
                                  .h = layer->size,
                                  .w = layer->size,
                                  .h_source = layer->size,
-                                 .w_source = layer->size,
-                                 .kernel_x = layer->kernel,
-                                 .kernel_y = layer->kernel,
-                                 .offset_x = -pad,
-                                 .offset_y = -pad,
-                                 .apart = layer->dilation};
+                                 .w_source = layer->size};
+    conv2d_boxes_add(
+        &boxes,
+        (struct conv2d_box_kernel){layer->kernel, layer->kernel, -pad, -pad, layer->dilation}, 0);
     conv2d_boxes_choose(&boxes);
     return boxes;
 }
@@ -134,9 +133,8 @@ static double weights_of(const struct tile_layer *layer) {
     return (double)layer->kernel * layer->kernel * layer->c_in * layer->c_out;
 }
 
-// The time of a plan.
-static void price(const struct tile_layer *layers, int n, const struct conv2d_box_work *work,
-                  struct tile_costs *out) {
+// The time of a plan that reads and writes so many bytes of memory once.
+static void price(const struct conv2d_box_work *work, double bytes, struct tile_costs *out) {
     struct conv2d_box_segment *segments = calloc((size_t)work->n_segments, sizeof *segments);
     struct conv2d_box_sum *sums = calloc((size_t)work->n_sums + 1, sizeof *sums);
     int *starts = calloc((size_t)work->n_workers + 1, sizeof *starts);
@@ -145,14 +143,12 @@ static void price(const struct tile_layer *layers, int n, const struct conv2d_bo
     out->n_tiles = work->n_tiles;
     out->n_slots = work->n_slots;
     if (segments != NULL && sums != NULL && starts != NULL) {
-        double pixels = pixels_of(layers, n), weights = weights_of(layers);
-        double bytes = 2.0 * (pixels * (layers->c_in + layers->c_out) + weights);
         double tile = (work->is_paired ? 2.0 : 1.0) * TILE_ROWS * work->bn;
         double blocks = (work->is_paired ? 2.0 : 1.0) * work->n_workers;
+        int n_rows = work->c_target < work->bn ? work->c_target : work->bn;
         conv2d_box_work_list(work, segments, starts, sums);
-        step_costs(out, blocks / assumed(TILE_multiprocessors));
+        step_costs(out, blocks / assumed(TILE_multiprocessors), n_rows);
         double cycles = longest_segments(work, out, segments, starts);
-        out->flops = 2.0 * pixels * weights;
         out->seconds =
             fmax(cycles / (1e9 * assumed(TILE_clock)), bytes / (1e9 * assumed(TILE_memory)));
         if (work->n_slots > 0)
@@ -174,12 +170,118 @@ void tile_model_scales(const struct tile_layer *layers, int n, struct tile_costs
     if (tiles == NULL)
         return; // all zeros: no time
     struct conv2d_box_work work = work_of(layers, n, tiles);
-    price(layers, n, &work, out);
+    double pixels = pixels_of(layers, n), weights = weights_of(layers);
+    price(&work, 2.0 * (pixels * (layers->c_in + layers->c_out) + weights), out);
+    out->flops = 2.0 * pixels * weights;
     free(tiles);
 }
 
 void tile_model(const struct tile_layer *layer, struct tile_costs *out) {
     tile_model_scales(layer, 1, out);
+}
+
+// ---- the atrous pyramid -------------------------------------------------------------------------
+
+static int kernel_of(int rate) {
+    return rate > 0 ? 3 : 1;
+}
+
+// Whether each branch has tiles of its own.
+static bool has_groups(const struct tile_pyramid *pyramid) {
+    return pyramid->is_concat && !pyramid->is_gradient;
+}
+
+// The taps of all rates; a pixel's own, which all branches of a sum have, once.
+static void merge_taps(const struct tile_pyramid *pyramid, struct conv2d_boxes *boxes) {
+    int n = 0;
+    bool has_centre = false;
+    for (int i = 0; i < boxes->n_taps; i++) {
+        bool is_centre = boxes->taps[i].x == 0 && boxes->taps[i].y == 0;
+        if (is_centre && has_centre && !pyramid->is_concat)
+            continue;
+        has_centre = has_centre || is_centre;
+        boxes->taps[n++] = boxes->taps[i];
+    }
+    boxes->n_taps = n;
+    boxes->n_groups = 1;
+    boxes->groups[0] = (struct conv2d_box_group){.n_taps = n};
+}
+
+static struct conv2d_boxes pyramid_boxes(const struct tile_pyramid *pyramid) {
+    int size = pyramid->size;
+    struct conv2d_boxes boxes = {
+        .n = pyramid->n, .h = size, .w = size, .h_source = size, .w_source = size};
+    for (int r = 0; r < pyramid->n_rates; r++) {
+        int rate = pyramid->rates[r], kernel = kernel_of(rate);
+        conv2d_boxes_add(&boxes, (struct conv2d_box_kernel){kernel, kernel, -rate, -rate, rate},
+                         r * pyramid->c_out);
+    }
+    if (!has_groups(pyramid))
+        merge_taps(pyramid, &boxes);
+    conv2d_boxes_choose(&boxes);
+    return boxes;
+}
+
+static double pyramid_bytes(const struct tile_pyramid *pyramid, double weights) {
+    double pixels = (double)pyramid->n * pyramid->size * pyramid->size;
+    int n_concatenated = pyramid->is_concat ? pyramid->n_rates : 1;
+    return 2.0 * (pixels * (pyramid->c_in + n_concatenated * pyramid->c_out) + weights);
+}
+
+// As cuda/aspp/aspp_hopper_plan.cu makes it, or aspp_mma.cu.
+static void model_pyramid(const struct tile_pyramid *pyramid, bool is_mma, struct tile_costs *out) {
+    const int c_source = pyramid->is_gradient ? pyramid->c_out : pyramid->c_in;
+    double pixels = (double)pyramid->n * pyramid->size * pyramid->size, weights = 0.0;
+    for (int r = 0; r < pyramid->n_rates; r++)
+        weights += (double)kernel_of(pyramid->rates[r]) * kernel_of(pyramid->rates[r]) *
+                   pyramid->c_in * pyramid->c_out;
+    *out = (struct tile_costs){.boxes = pyramid_boxes(pyramid)};
+    int n_tiles = conv2d_boxes_count(&out->boxes);
+    struct conv2d_box_tile *tiles = calloc((size_t)(n_tiles + out->boxes.n_groups), sizeof *tiles);
+    if (tiles == NULL)
+        return; // all zeros: no time
+    conv2d_boxes_list(&out->boxes, tiles);
+    struct conv2d_box_work work = {
+        .tiles = tiles,
+        .n_tiles = is_mma ? n_tiles : conv2d_boxes_pair(&out->boxes, tiles, n_tiles),
+        .is_paired = !is_mma,
+        .c_target = pyramid->is_gradient ? pyramid->c_in : pyramid->c_out,
+        .n_chunks = (c_source + STEP_CHANNELS - 1) / STEP_CHANNELS,
+        .gpu_blocks = (int)assumed(TILE_multiprocessors),
+        .split_blocks = CONV2D_WORK_BLOCKS};
+    if (is_mma) {
+        work.split = CONV2D_SPLIT_NEVER;
+        work.bn = work.c_target > 64 ? 128 : 64;
+    }
+    conv2d_box_work_choose(&work);
+    price(&work, pyramid_bytes(pyramid, weights), out);
+    out->flops = 2.0 * pixels * weights;
+    free(tiles);
+}
+
+void tile_model_pyramid(const struct tile_pyramid *pyramid, struct tile_costs *out) {
+    model_pyramid(pyramid, false, out);
+}
+
+void tile_model_pyramid_mma(const struct tile_pyramid *pyramid, struct tile_costs *out) {
+    model_pyramid(pyramid, true, out);
+}
+
+double tile_model_branches(const struct tile_pyramid *pyramid) {
+    double seconds = 0.0, pixels = (double)pyramid->n * pyramid->size * pyramid->size;
+    bool is_added = !has_groups(pyramid);
+    int c_target = pyramid->is_gradient ? pyramid->c_in : pyramid->c_out;
+    for (int r = 0; r < pyramid->n_rates; r++) {
+        struct tile_pyramid one = *pyramid;
+        struct tile_costs costs;
+        one.n_rates = 1;
+        one.rates[0] = pyramid->rates[r];
+        tile_model_pyramid(&one, &costs);
+        // The target once more, beside what is hidden behind the products.
+        double more = is_added && r > 0 ? 2.0 * pixels * c_target : 0.0;
+        seconds += costs.seconds + more / (1e9 * assumed(TILE_memory));
+    }
+    return seconds;
 }
 
 // ---- the weight gradient ------------------------------------------------------------------------
@@ -221,7 +323,7 @@ static struct gradient_tiles gradient_tiles_of(const struct tile_layer *layer) {
 void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out) {
     struct gradient_tiles tiles = gradient_tiles_of(layer);
     *out = (struct tile_costs){
-        .boxes = {.box_n = tiles.box_n, .box_h = tiles.box_h, .box_w = tiles.box_w},
+        .boxes.groups[0] = {.box_n = tiles.box_n, .box_h = tiles.box_h, .box_w = tiles.box_w},
         .bn = tiles.bn,
         .n_tiles = gradient_tile_count(&tiles),
         .is_paired = tiles.is_paired};
@@ -234,7 +336,7 @@ void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out)
         double hertz = 1e9 * assumed(TILE_clock), slot = 4.0 * TILE_ROWS * out->bn;
         double pixels = pixels_of(layer, 1), weights = weights_of(layer);
         int n = gradient_tiles_list(&tiles, segments, starts, slots);
-        step_costs(out, 1.0);
+        step_costs(out, 1.0, out->bn);
         out->store = slot_cycles(out);
         double cycles = longest_worker(&tiles, out, segments, starts);
         double bytes = 2.0 * pixels * (layer->c_in + layer->c_out);

@@ -51,6 +51,15 @@ struct tile_layer {
     int n, size, c_in, c_out, kernel, dilation;
 };
 
+// Forward pass of an atrous pyramid: a 3 x 3 convolution for each rate, 1 x 1 where it is 0, of the
+// same source; their results are added, or lie one behind the other. With is_gradient the data
+// gradient of that.
+struct tile_pyramid {
+    int n, size, c_in, c_out; // c_out: of a branch
+    bool is_concat, is_gradient;
+    int n_rates, rates[8];
+};
+
 enum tile_resource { TILE_BY_TENSOR, TILE_BY_SHARED, TILE_BY_L2, TILE_BY_ISSUE, TILE_RESOURCES };
 
 struct tile_costs {
@@ -70,6 +79,12 @@ struct tile_costs {
 };
 
 void tile_model(const struct tile_layer *layer, struct tile_costs *out);
+// All rates in one launch. Then what was before: the tiles of aspp_mma.cu, 128 x 128 without a
+// partner, as far as these resources let them; that mma.sync is slower than wgmma is not counted.
+void tile_model_pyramid(const struct tile_pyramid *pyramid, struct tile_costs *out);
+void tile_model_pyramid_mma(const struct tile_pyramid *pyramid, struct tile_costs *out);
+// Seconds of a launch of the kernel for each rate, of which all but the first add to the target.
+double tile_model_branches(const struct tile_pyramid *pyramid);
 // The weight gradient: steps, slots in the place of finished tiles, and the sum of the slots.
 void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out);
 // What no kernel does so far: n layers that differ in their sizes alone in one launch. Of the

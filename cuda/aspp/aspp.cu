@@ -9,23 +9,28 @@
 #include "aspp/aspp_parts.cuh"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 namespace adele_cuda {
 
-// How the tuned kernels run one direction.
+enum aspp_kernel_kind { ASPP_PLAIN, ASPP_DIRECT, ASPP_HOPPER };
+// How one direction runs. DIRECT: aspp_fma.cu or aspp_mma.cu.
 struct aspp_pass {
-    struct aspp_gather gather;
-    struct aspp_launch launch;
+    enum aspp_kernel_kind kind;
+    struct aspp_gather gather;          // all but PLAIN, whose weights are packed
+    struct aspp_launch launch;          // DIRECT
+    struct hopper_part hopper;          // HOPPER
+    size_t biases_offset, slots_offset; // HOPPER: in the workspace, behind the packed weights
 };
 struct aspp {
     struct cuda_op base;
     struct adele_aspp_desc desc;
     enum conv2d_math math;
-    bool is_plain;
-    struct aspp_pass forward, data_gradient; // empty when plain
+    struct aspp_pass forward, data_gradient;
     struct weight_gradient_plan branches[ADELE_MAX_RATES];
     size_t slice_bytes; // CONCAT: one branch's channels of d_dst
+    char engine[128];
 };
 
 // ---- create -------------------------------------------------------------------------------------
@@ -73,15 +78,40 @@ static void set_sizes(struct aspp *self) {
         self->slice_bytes = (size_t)tensor_elements(branch) * sizeof(float);
 }
 
+static size_t round_up(size_t bytes) {
+    return (bytes + 255) / 256 * 256;
+}
+
+// *bytes: the most that any pass needs.
 static adele_status prepare_pass(struct aspp *self, bool is_data_gradient, struct aspp_pass *pass,
                                  size_t *bytes) {
-    const struct cuda_context *context = context_of(self->base.op.device);
-    TRY(aspp_gather_create(&self->base, &self->desc, is_data_gradient, &pass->gather));
+    const struct adele_device *device = self->base.op.device;
+    const struct cuda_context *context = context_of(device);
+    const bool is_fma = self->math == CONV2D_FMA;
+    if (context->engine == CUDA_ENGINE_PLAIN || is_large(&self->desc))
+        return family_check(device, ADELE_FAMILY_aspp_plain);
+    aspp_gather_list(&self->desc, is_data_gradient, &pass->gather);
     size_t packed = aspp_packed_bytes(context, &pass->gather);
-    *bytes = packed > *bytes ? packed : *bytes;
-    return self->math == CONV2D_FMA
-               ? aspp_fma_choose(&pass->gather, &pass->launch)
-               : aspp_mma_choose(context, &pass->gather, self->math, &pass->launch);
+    if (aspp_hopper_fits(context, &self->desc, &pass->gather, self->math)) {
+        pass->kind = ASPP_HOPPER;
+        TRY(aspp_hopper_create(&self->base, &pass->gather, &pass->hopper));
+        pass->biases_offset = round_up(packed);
+        pass->slots_offset = round_up(
+            pass->biases_offset + (size_t)ceil_div(pass->gather.p_target, 64) * 64 * sizeof(float));
+        *bytes = max(*bytes, pass->slots_offset + hopper_part_slot_bytes(&pass->hopper));
+        return ADELE_OK;
+    }
+    if (family_is_disabled(device, is_fma ? ADELE_FAMILY_aspp_fma : ADELE_FAMILY_aspp_mma))
+        return family_check(device, ADELE_FAMILY_aspp_plain);
+    pass->kind = ASPP_DIRECT;
+    *bytes = max(*bytes, packed);
+    TRY(aspp_gather_tables(&self->base, &pass->gather));
+    return is_fma ? aspp_fma_choose(&pass->gather, &pass->launch)
+                  : aspp_mma_choose(context, &pass->gather, self->math, &pass->launch);
+}
+
+static bool has_data_gradient(const struct aspp *self) {
+    return self->desc.is_training && self->desc.needs_d_src;
 }
 
 static adele_status prepare(struct aspp *self) {
@@ -89,11 +119,8 @@ static adele_status prepare(struct aspp *self) {
     const struct adele_aspp_desc *desc = &self->desc;
     const struct cuda_context *context = context_of(device);
     size_t bytes = 0;
-    if (self->is_plain)
-        TRY(family_check(device, ADELE_FAMILY_aspp_plain));
-    if (!self->is_plain)
-        TRY(prepare_pass(self, false, &self->forward, &bytes));
-    if (!self->is_plain && desc->is_training && desc->needs_d_src)
+    TRY(prepare_pass(self, false, &self->forward, &bytes));
+    if (has_data_gradient(self))
         TRY(prepare_pass(self, true, &self->data_gradient, &bytes));
     for (int r = 0; r < desc->n_rates && desc->is_training; r++) {
         struct conv2d_shape shape = branch_shape(desc, r);
@@ -109,51 +136,90 @@ static adele_status prepare(struct aspp *self) {
     return ADELE_OK;
 }
 
+static void name_pass(const struct aspp_pass *pass, char *text, size_t bytes) {
+    if (pass->kind == ASPP_HOPPER)
+        snprintf(text, bytes, "wgmma bf16 128x%d%s", pass->hopper.work.bn,
+                 pass->hopper.work.n_slots > 0 ? " split" : "");
+    else
+        snprintf(text, bytes, "%s", pass->kind == ASPP_PLAIN ? "plain" : "mma bf16");
+}
+
+// "plain" and "direct" alone are of both passes.
+static void name_engine(struct aspp *self) {
+    const struct aspp_pass *forward = &self->forward, *gradient = &self->data_gradient;
+    const bool has_both = has_data_gradient(self);
+    char names[2][40];
+    self->base.op.engine = self->engine;
+    name_pass(forward, names[0], sizeof names[0]);
+    name_pass(gradient, names[1], sizeof names[1]);
+    if (forward->kind != ASPP_HOPPER && !(has_both && gradient->kind == ASPP_HOPPER))
+        snprintf(self->engine, sizeof self->engine, "%s",
+                 forward->kind == ASPP_PLAIN ? "plain" : "direct");
+    else if (!has_both || strcmp(names[0], names[1]) == 0)
+        snprintf(self->engine, sizeof self->engine, "direct: %s", names[0]);
+    else
+        snprintf(self->engine, sizeof self->engine, "direct: dst %s, d_src %s", names[0], names[1]);
+}
+
 adele_status cuda_aspp_create(const struct adele_device *device, const struct adele_aspp_desc *desc,
                               struct adele_op **out) {
     struct aspp *self = NULL;
     TRY(op_create(device, ADELE_OP_aspp, &self, out));
     self->desc = *desc;
     self->math = math_of(context_of(device), desc->precision);
-    enum family tuned = self->math == CONV2D_FMA ? ADELE_FAMILY_aspp_fma : ADELE_FAMILY_aspp_mma;
-    self->is_plain = wants_plain(device, tuned) || is_large(desc);
-    self->base.op.engine = self->is_plain ? "plain" : "direct";
     set_sizes(self);
-    return prepare(self);
+    TRY(prepare(self));
+    name_engine(self);
+    return ADELE_OK;
 }
 
 // ---- forward and data gradient ------------------------------------------------------------------
 
-static adele_status run_tuned(const struct aspp *self, bool is_data_gradient,
-                              const struct adele_aspp_args *args) {
+static adele_status run_direct(const struct aspp *self, const struct aspp_pass *pass,
+                               const struct conv2d_product *of,
+                               const struct adele_aspp_args *args) {
+    struct aspp_product product = {};
+    for (int r = 0; r < self->desc.n_rates; r++)
+        product.biases.of[r] = args->biases[r];
+    product.source = of->source;
+    product.target = of->target;
+    product.weights = of->weights;
+    product.c_out = self->desc.c_out;
+    product.accumulate = of->accumulate;
+    product.n_columns = pass->launch.n_columns;
+    dim3 grid((unsigned)pass->gather.n_tiles * (unsigned)product.n_columns,
+              (unsigned)pass->gather.n_groups);
+    void (*aspp_kernel)(struct aspp_gather, struct aspp_product) = pass->launch.kernel;
+    return LAUNCH(context_of(self->base.op.device), aspp_kernel, grid, pass->launch.n_threads,
+                  pass->launch.shared_bytes, pass->gather, product);
+}
+
+static adele_status run_pass(const struct aspp *self, bool is_data_gradient,
+                             const struct adele_aspp_args *args) {
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct aspp_pass *pass = is_data_gradient ? &self->data_gradient : &self->forward;
-    const struct aspp_gather *gather = &pass->gather;
-    struct aspp_pointers weights = {};
-    struct aspp_product product = {};
-    for (int r = 0; r < self->desc.n_rates; r++) {
-        weights.of[r] = args->weights[r];
-        product.biases.of[r] = args->biases[r];
-    }
-    TRY(aspp_pack(context, &self->desc, is_data_gradient, gather, self->math, &weights,
-                  args->workspace));
+    if (pass->kind == ASPP_PLAIN)
+        return aspp_plain_run(context, &self->desc, is_data_gradient, self->math, args);
+    char *workspace = (char *)args->workspace;
+    struct aspp_packed packed = {workspace, NULL};
+    if (pass->kind == ASPP_HOPPER && self->desc.has_bias && !is_data_gradient)
+        packed.biases = (float *)(workspace + pass->biases_offset);
+    TRY(aspp_pack(context, &self->desc, is_data_gradient, &pass->gather, self->math, args,
+                  &packed));
+    struct conv2d_product product = {};
     product.source = is_data_gradient ? args->d_dst : args->src;
     product.target = is_data_gradient ? args->d_src : args->dst;
-    product.weights = args->workspace;
-    product.c_out = self->desc.c_out;
+    product.weights = packed.weights;
+    product.bias = packed.biases;
     product.accumulate = is_data_gradient && args->accumulate_d_src;
-    product.n_columns = pass->launch.n_columns;
-    dim3 grid((unsigned)gather->n_tiles * (unsigned)product.n_columns, (unsigned)gather->n_groups);
-    void (*aspp_kernel)(struct aspp_gather, struct aspp_product) = pass->launch.kernel;
-    return LAUNCH(context, aspp_kernel, grid, pass->launch.n_threads, pass->launch.shared_bytes,
-                  *gather, product);
+    if (pass->kind == ASPP_HOPPER)
+        return hopper_part_run(context, &pass->hopper, &product,
+                               (float *)(workspace + pass->slots_offset));
+    return run_direct(self, pass, &product, args);
 }
 
 adele_status cuda_aspp_forward(struct adele_op *op, const struct adele_aspp_args *args) {
-    const struct aspp *self = (const struct aspp *)op;
-    if (self->is_plain)
-        return aspp_plain_run(context_of(op->device), &self->desc, false, self->math, args);
-    return run_tuned(self, false, args);
+    return run_pass((const struct aspp *)op, false, args);
 }
 
 // ---- weight gradients ---------------------------------------------------------------------------
@@ -184,8 +250,7 @@ adele_status cuda_aspp_backward(struct adele_op *op, const struct adele_aspp_arg
     if (!desc->is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: backward of an op created for inference");
     if (desc->needs_d_src && args->d_src != NULL)
-        TRY(self->is_plain ? aspp_plain_run(context, desc, true, self->math, args)
-                           : run_tuned(self, true, args));
+        TRY(run_pass(self, true, args));
     for (int r = 0; r < desc->n_rates; r++) {
         const void *d_dst = args->d_dst;
         if (desc->form == ADELE_ASPP_CONCAT) {

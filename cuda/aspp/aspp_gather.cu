@@ -162,7 +162,7 @@ static void fill_group(const struct aspp_gather *gather, const struct aspp_group
         }
 }
 
-static adele_status create_tables(struct cuda_op *op, struct aspp_gather *gather) {
+adele_status aspp_gather_tables(struct cuda_op *op, struct aspp_gather *gather) {
     adele_status status;
     size_t n_order = (size_t)gather->n_tiles * ASPP_TILE;
     size_t n_masks = (size_t)gather->n_tiles * ASPP_MASK_WORDS;
@@ -182,8 +182,8 @@ done:
     return status;
 }
 
-adele_status aspp_gather_create(struct cuda_op *op, const struct adele_aspp_desc *desc,
-                                bool is_data_gradient, struct aspp_gather *out) {
+void aspp_gather_list(const struct adele_aspp_desc *desc, bool is_data_gradient,
+                      struct aspp_gather *out) {
     memset(out, 0, sizeof *out);
     int c_dst = aspp_dst_channels(desc);
     out->n = desc->n;
@@ -200,7 +200,6 @@ adele_status aspp_gather_create(struct cuda_op *op, const struct adele_aspp_desc
         list_concat_data_gradient(desc, out);
     else
         list_concat_forward(desc, out);
-    return create_tables(op, out);
 }
 
 } // namespace adele_cuda

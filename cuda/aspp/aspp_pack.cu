@@ -4,7 +4,8 @@
 // channels, its taps, k_width), a row for each target channel. Rows are output channels in the
 // forward pass and input channels in the data gradient, which is where the transposition happens.
 // The centres of the branches of SUM are added up here, in the order of the branches, in float, and
-// rounded afterwards. Zeros where a row or a column has no channel. Overwrites `packed`.
+// rounded afterwards. Zeros where a row or a column has no channel. Overwrites `packed`. On request
+// biases too, as one array of all target channels.
 //
 // Reading in the written order would touch a 32-byte sector for every float: so a block carries its
 // part of each branch through shared memory, and both its reads and its writes are runs.
@@ -33,6 +34,8 @@ struct pack_plan {
     bool merges_centres; // into tap 0
     bool is_transposed;  // rows are input channels
     int c_out, c_in, k_width;
+    struct aspp_pointers biases;
+    float *packed_biases; // NULL: not wanted
 };
 
 // Brings the block's part of a branch into `tile` (rows, columns, taps), runs first.
@@ -56,6 +59,23 @@ static __device__ inline void load_branch(const struct pack_plan &plan,
     }
 }
 
+// A row's biases: their sum, or each branch's among its own channels. Of SUM rows go up to a
+// multiple of 64.
+static __device__ inline void pack_biases(const struct pack_plan &plan, int row) {
+    float sum = 0.0f;
+#pragma unroll
+    for (int r = 0; r < ADELE_MAX_RATES; r++) { // with constant numbers, they stay parameters
+        if (r >= plan.n_branches || row >= plan.c_out)
+            continue;
+        float bias = plan.biases.of[r][row];
+        if (!plan.merges_centres)
+            plan.packed_biases[r * plan.c_out + row] = bias;
+        sum += bias;
+    }
+    if (plan.merges_centres)
+        plan.packed_biases[row] = sum;
+}
+
 // One block owns 8 rows x 32 columns of every tap; a thread writes one row and column.
 template <typename T>
 static __global__ void pack_kernel(const struct pack_plan plan, enum conv2d_math math, T *packed) {
@@ -64,6 +84,8 @@ static __global__ void pack_kernel(const struct pack_plan plan, enum conv2d_math
     int column = (int)blockIdx.y * tile_columns + (int)threadIdx.x % tile_columns;
     const float *mine = tile + (int)threadIdx.x * most_taps;
     float centre = 0.0f;
+    if (plan.packed_biases != NULL && blockIdx.y == 0 && threadIdx.x < tile_rows)
+        pack_biases(plan, (int)blockIdx.x * tile_rows + (int)threadIdx.x);
     for (int r = 0; r < plan.n_branches; r++) {
         const struct pack_branch &branch = plan.branches[r];
         __syncthreads(); // the branch before has been written
@@ -101,9 +123,26 @@ size_t aspp_packed_bytes(const struct cuda_context *context, const struct aspp_g
     return (size_t)packed_elements(gather) * element;
 }
 
+// Where branch r's weights go.
+static struct pack_branch branch_of(const struct adele_aspp_desc *desc, bool is_data_gradient,
+                                    const struct aspp_gather *gather, int r) {
+    const bool has_group = gather->n_groups > 1;
+    const struct aspp_group *group = &gather->groups[has_group ? r : 0];
+    struct pack_branch branch = {};
+    int kernel = aspp_kernel_size(desc->rates[r]);
+    branch.n_taps = kernel * kernel;
+    branch.group_rows = group->channels;
+    branch.group_taps = gather->shares_rows ? aspp_taps(gather) : group->n_taps;
+    branch.tap = gather->shares_rows ? group->tap_first : 0;
+    branch.packed = gather->shares_rows ? 0 : group->weights;
+    bool is_slice = is_data_gradient && desc->form == ADELE_ASPP_CONCAT;
+    branch.shift = is_slice ? r * desc->c_out % 8 : 0;
+    return branch;
+}
+
 static struct pack_plan plan_of(const struct adele_aspp_desc *desc, bool is_data_gradient,
                                 const struct aspp_gather *gather,
-                                const struct aspp_pointers *weights) {
+                                const struct adele_aspp_args *args, float *packed_biases) {
     struct pack_plan plan = {};
     plan.n_branches = desc->n_rates;
     plan.merges_centres = desc->form == ADELE_ASPP_SUM;
@@ -111,36 +150,35 @@ static struct pack_plan plan_of(const struct adele_aspp_desc *desc, bool is_data
     plan.c_out = desc->c_out;
     plan.c_in = desc->c_in;
     plan.k_width = gather->k_width;
+    plan.packed_biases = packed_biases;
     int tap = plan.merges_centres ? 1 : 0;
     for (int r = 0; r < desc->n_rates; r++) {
-        struct pack_branch *branch = &plan.branches[r];
-        const struct aspp_group *group = &gather->groups[gather->n_groups > 1 ? r : 0];
-        int kernel = aspp_kernel_size(desc->rates[r]);
-        branch->weight = weights->of[r];
-        branch->n_taps = kernel * kernel;
-        branch->tap = gather->n_groups > 1 ? 0 : tap;
-        branch->group_taps = group->n_taps;
-        branch->group_rows = group->channels;
-        branch->packed = group->weights;
-        bool is_slice = is_data_gradient && desc->form == ADELE_ASPP_CONCAT;
-        branch->shift = is_slice ? r * desc->c_out % 8 : 0;
-        tap += branch->n_taps - (plan.merges_centres ? 1 : 0);
+        plan.branches[r] = branch_of(desc, is_data_gradient, gather, r);
+        plan.branches[r].weight = args->weights[r];
+        plan.biases.of[r] = args->biases[r];
+        if (gather->n_groups > 1)
+            continue;
+        plan.branches[r].tap = tap; // behind those of the branches before
+        tap += plan.branches[r].n_taps - (plan.merges_centres ? 1 : 0);
     }
     return plan;
 }
 
 adele_status aspp_pack(const struct cuda_context *context, const struct adele_aspp_desc *desc,
                        bool is_data_gradient, const struct aspp_gather *gather,
-                       enum conv2d_math math, const struct aspp_pointers *weights, void *packed) {
-    struct pack_plan plan = plan_of(desc, is_data_gradient, gather, weights);
+                       enum conv2d_math math, const struct adele_aspp_args *args,
+                       const struct aspp_packed *packed) {
+    struct pack_plan plan = plan_of(desc, is_data_gradient, gather, args, packed->biases);
     int n_rows = 0;
     for (int g = 0; g < gather->n_groups; g++)
-        if (gather->groups[g].channels > n_rows)
-            n_rows = gather->groups[g].channels;
+        n_rows = max(n_rows, gather->groups[g].channels);
+    if (packed->biases != NULL)
+        n_rows = ceil_div(n_rows, 64) * 64;
     dim3 grid((unsigned)ceil_div(n_rows, tile_rows),
               (unsigned)ceil_div(plan.k_width, tile_columns));
     return WITH_STORAGE(
-        context, T, LAUNCH(context, pack_kernel<T>, grid, n_threads, 0, plan, math, (T *)packed));
+        context, T,
+        LAUNCH(context, pack_kernel<T>, grid, n_threads, 0, plan, math, (T *)packed->weights));
 }
 
 } // namespace adele_cuda

@@ -2,7 +2,8 @@
 // What the files of the atrous pyramid share. aspp.cu makes the op and lays out the workspace;
 // aspp_gather.cu lists taps and orders pixels; aspp_pack.cu brings weights into the kernels' order;
 // aspp_plain.cu, aspp_fma.cu and aspp_mma.cu compute forward and data gradient (the last two share
-// aspp_tile.cuh). Weight gradients go branch by branch through weight_gradient_run.
+// aspp_tile.cuh), aspp_hopper_plan.cu has them computed by the convolution's kernel for Hopper.
+// Weight gradients go branch by branch through weight_gradient_run.
 #ifndef ADELE_CUDA_ASPP_ASPP_PARTS_CUH
 #define ADELE_CUDA_ASPP_ASPP_PARTS_CUH
 
@@ -42,15 +43,22 @@ struct aspp_gather {
     int c_source, p_source, p_target;
     int k_width; // source channels that a tap multiplies, rounded up to vectors of 8
     int n_groups, n_tiles;
+    bool shares_rows;      // packed rows have the taps of all groups, one behind the other
     const int *order;      // (groups, tiles, ASPP_TILE): target pixel, -1 beyond the last; device
     const uint32_t *masks; // (groups, tiles, ASPP_MASK_WORDS): the group's live taps; device
     struct aspp_group groups[ADELE_MAX_RATES];
     struct aspp_tap taps[ASPP_MAX_TAPS];
 };
 
-// aspp_gather.cu: the tables are the op's.
-adele_status aspp_gather_create(struct cuda_op *op, const struct adele_aspp_desc *desc,
-                                bool is_data_gradient, struct aspp_gather *out);
+// aspp_gather.cu: all but the tables.
+void aspp_gather_list(const struct adele_aspp_desc *desc, bool is_data_gradient,
+                      struct aspp_gather *out);
+// The tables of the kernels of aspp_tile.cuh; they are the op's.
+adele_status aspp_gather_tables(struct cuda_op *op, struct aspp_gather *gather);
+static inline int aspp_taps(const struct aspp_gather *gather) {
+    const struct aspp_group *last = &gather->groups[gather->n_groups - 1];
+    return last->tap_first + last->n_taps;
+}
 
 // The branches' parameters.
 struct aspp_pointers {
@@ -80,12 +88,28 @@ static inline int aspp_dst_channels(const struct adele_aspp_desc *desc) {
     return desc->form == ADELE_ASPP_SUM ? desc->c_out : desc->c_out * desc->n_rates;
 }
 
-// aspp_pack.cu: plain float weights -> for each group (its channels, its taps, k_width) in the
-// element type of the storage, rounded as `math` requires; zeros where a tap has no channel.
+// aspp_pack.cu: plain float weights -> for each group (its channels, its taps, k_width), with
+// shares_rows (channels of a group, taps of all, k_width), in the element type of the storage,
+// rounded as `math` requires; zeros where a tap has no channel.
 size_t aspp_packed_bytes(const struct cuda_context *context, const struct aspp_gather *gather);
+struct aspp_packed {
+    void *weights;
+    // The biases of all target channels, of SUM their sum, with zeros up to a multiple of 64; NULL:
+    // not wanted.
+    float *biases;
+};
 adele_status aspp_pack(const struct cuda_context *context, const struct adele_aspp_desc *desc,
                        bool is_data_gradient, const struct aspp_gather *gather,
-                       enum conv2d_math math, const struct aspp_pointers *weights, void *packed);
+                       enum conv2d_math math, const struct adele_aspp_args *args,
+                       const struct aspp_packed *packed);
+
+// aspp_hopper_plan.cu. Whether the pass runs on Hopper's kernel: on such a GPU, with as many taps
+// as it can name, channels of the source that fill its steps, and branches that begin with a step.
+bool aspp_hopper_fits(const struct cuda_context *context, const struct adele_aspp_desc *desc,
+                      const struct aspp_gather *gather, enum conv2d_math math);
+// The tables are the op's. Decides how weights are packed.
+adele_status aspp_hopper_create(struct cuda_op *op, struct aspp_gather *gather,
+                                struct hopper_part *out);
 
 adele_status aspp_plain_run(const struct cuda_context *context, const struct adele_aspp_desc *desc,
                             bool is_data_gradient, enum conv2d_math math,

@@ -143,7 +143,7 @@ static adele_status run_product(const struct conv2d *self, enum conv2d_pass pass
     if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
         return conv2d_first_layer_run(context, &direct->gather, self->math, product);
     if (direct->kernel == CONV2D_KERNEL_HOPPER)
-        return hopper_run(context, &direct->gather, &direct->hopper, product,
+        return hopper_run(context, &direct->hopper, product,
                           (float *)((char *)args->workspace + direct->slots_offset));
     return launch(context, to->name, to->file, __LINE__, dim3((unsigned)to->n_blocks),
                   dim3((unsigned)to->n_threads), to->shared_bytes, to->kernel, direct->gather,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Convolution on Hopper's tensor cores (compute capability 9.0): forward pass of bf16 tensors with
 // stride 1, data gradient with stride 1 or 2, any dilation and padding, channels in multiples
-// of 64.
+// of 64. The same two of an atrous pyramid (aspp/aspp_hopper_plan.cu), whose taps of all rates are
+// one list.
 //
 // An implicit matrix product as in conv2d_mma.cu, sums in the same order of taps and channels but
 // where a tile is split; what makes it faster: wgmma reads both operands from shared memory, so
@@ -54,10 +55,10 @@ static __device__ inline void hopper_fetch_weights(const CUtensorMap *weights, i
 
 // Where the producer is in a tile: a live tap, and a chunk of its channels.
 struct hopper_step {
-    unsigned taps; // this one, and those that follow
+    uint64_t taps; // this one, and those that follow
     int chunk;
 
-    __device__ hopper_step(const struct hopper_product &product, unsigned live, int first) {
+    __device__ hopper_step(const struct hopper_product &product, uint64_t live, int first) {
         int n_before = first / product.n_chunks;
         chunk = first - n_before * product.n_chunks;
         for (taps = live; n_before > 0; n_before--)
@@ -68,32 +69,30 @@ struct hopper_step {
 // One thread starts the copies of all steps of all segments. Weights from the other block of a pair
 // may come before this block has set what it expects: the phase ends after both.
 template <int bn, bool is_paired>
-static __device__ inline void hopper_produce(const CUtensorMap *source, const CUtensorMap *weights,
-                                             const struct hopper_product &product,
-                                             unsigned char *stages,
-                                             struct hopper_barriers &barriers) {
+static __device__ inline void
+hopper_produce(const struct hopper_maps &maps, const struct hopper_product &product,
+               unsigned char *stages, struct hopper_barriers &barriers) {
     struct hopper_ring<hopper_stages(bn)> ring = {};
-    uint32_t bytes = (uint32_t)((product.box_pixels + bn) * HOPPER_ROW_BYTES);
     struct hopper_work<is_paired> work(product);
     for (; work.segment < work.end; work.segment++) {
         struct conv2d_box_segment of = product.segments[work.segment];
         struct conv2d_box_tile tile = product.tiles[of.tile + work.rank];
+        const CUtensorMap *source = &maps.source[tile.group];
+        uint32_t bytes =
+            (uint32_t)((product.groups[tile.group].box_pixels + bn) * HOPPER_ROW_BYTES);
         struct hopper_step at(product, tile.taps, of.first);
         for (int left = of.n_steps; left > 0; at.chunk = 0, at.taps &= at.taps - 1) {
-            int tap = __ffs((int)at.taps) - 1;
-            int ky = tap / product.kernel_x, kx = tap - ky * product.kernel_x;
-            int x = tile.x + product.offset_x + kx * product.apart;
-            int y = tile.y + product.offset_y + ky * product.apart;
-            int tap_of_weights = product.tap_first + ky * product.tap_y + kx * product.tap_x;
+            struct conv2d_box_tap tap = product.taps[__ffsll((long long)at.taps) - 1];
             for (; at.chunk < product.n_chunks && left > 0; at.chunk++, left--) {
                 unsigned char *to = stages + ring.stage * hopper_stage_bytes(bn);
                 uint64_t *full = &barriers.full[ring.stage];
                 mbarrier_wait(&barriers.empty[ring.stage], ring.parity ^ 1);
                 mbarrier_expect_tx(full, bytes);
-                tma_load_4d(to, source, at.chunk * HOPPER_STEP, x, y, tile.n, full);
-                hopper_fetch_weights<bn, is_paired>(weights, at.chunk * HOPPER_STEP, tap_of_weights,
-                                                    of.column, work.rank, to + HOPPER_SOURCE_BYTES,
-                                                    full);
+                tma_load_4d(to, source, tap.source + at.chunk * HOPPER_STEP, tile.x + tap.x,
+                            tile.y + tap.y, tile.n, full);
+                hopper_fetch_weights<bn, is_paired>(&maps.weights, at.chunk * HOPPER_STEP,
+                                                    tap.weights, of.column, work.rank,
+                                                    to + HOPPER_SOURCE_BYTES, full);
                 ring.advance();
             }
         }
@@ -103,7 +102,7 @@ static __device__ inline void hopper_produce(const CUtensorMap *source, const CU
 // ---- the consumers ------------------------------------------------------------------------------
 
 template <int bn, bool is_paired>
-static __device__ inline void hopper_consume(const CUtensorMap *target,
+static __device__ inline void hopper_consume(const struct hopper_maps &maps,
                                              const struct hopper_product &product,
                                              const unsigned char *stages, unsigned char *staged,
                                              struct hopper_barriers &barriers) {
@@ -121,7 +120,7 @@ static __device__ inline void hopper_consume(const CUtensorMap *target,
         if (of.slot >= 0)
             hopper_store_slot<bn>(sums, hopper_slot<bn>(product, of.slot, is_paired, work.rank));
         else
-            hopper_store<bn>(sums, target, product, product.tiles[of.tile + work.rank], of.column,
+            hopper_store<bn>(sums, maps, product, product.tiles[of.tile + work.rank], of.column,
                              warpgroup * (HOPPER_ROWS / 2), staged, barriers, n_written);
     }
     if (threadIdx.x == 128)
@@ -136,9 +135,7 @@ static __device__ inline void hopper_consume(const CUtensorMap *target,
 // with its shared memory.
 template <int bn, bool is_paired>
 static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
-    hopper_kernel(const __grid_constant__ CUtensorMap source,
-                  const __grid_constant__ CUtensorMap weights,
-                  const __grid_constant__ CUtensorMap target,
+    hopper_kernel(const __grid_constant__ struct hopper_maps maps,
                   const __grid_constant__ struct hopper_product product) {
     DYNAMIC_SHARED(shared);
     SHARED(struct hopper_barriers, barriers, );
@@ -152,11 +149,11 @@ static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
     if (threadIdx.x < 128) {
         set_max_registers_decrease<40>();
         if (threadIdx.x == 0)
-            hopper_produce<bn, is_paired>(&source, &weights, product, stages, barriers);
+            hopper_produce<bn, is_paired>(maps, product, stages, barriers);
         __syncwarp();
     } else {
         set_max_registers_increase<232>();
-        hopper_consume<bn, is_paired>(&target, product, stages, staged, barriers);
+        hopper_consume<bn, is_paired>(maps, product, stages, staged, barriers);
     }
     if (is_paired)
         cluster_sync();
@@ -166,7 +163,7 @@ static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
 // as the kernel above does. blockIdx: chunk of channels, tile of a pair, item.
 template <int bn, bool is_paired>
 static __global__ void __launch_bounds__(256)
-    add_tile_slots_kernel(const __grid_constant__ CUtensorMap target,
+    add_tile_slots_kernel(const __grid_constant__ struct hopper_maps maps,
                           const __grid_constant__ struct hopper_product product,
                           const struct conv2d_box_sum *items) {
     DYNAMIC_SHARED(shared);
@@ -174,14 +171,17 @@ static __global__ void __launch_bounds__(256)
     unsigned char *buffer = shared + (-(uintptr_t)shared & 1023);
     struct conv2d_box_sum item = items[blockIdx.z];
     struct conv2d_box_tile tile = product.tiles[item.tile + (int)blockIdx.y];
-    int chunk = (int)blockIdx.x, channel = item.column + chunk * HOPPER_STEP;
-    if (channel >= product.c_target)
+    int chunk = (int)blockIdx.x, column = item.column + chunk * HOPPER_STEP;
+    int channel = product.groups[tile.group].channel_first + column;
+    const CUtensorMap *target = &maps.target[tile.group];
+    if (column >= product.c_group)
         return;
     if (threadIdx.x == 0 && product.accumulate) {
         mbarrier_init(&added, 1);
         fence_barrier_init();
-        mbarrier_expect_tx(&added, (uint32_t)(product.box_pixels * HOPPER_ROW_BYTES));
-        tma_load_4d(buffer, &target, channel, tile.x, tile.y, tile.n, &added);
+        mbarrier_expect_tx(&added,
+                           (uint32_t)(product.groups[tile.group].box_pixels * HOPPER_ROW_BYTES));
+        tma_load_4d(buffer, target, channel, tile.x, tile.y, tile.n, &added);
     }
     float sums[32] = {};
     for (int i = 0; i < item.n_slots; i++)
@@ -199,7 +199,7 @@ static __global__ void __launch_bounds__(256)
     fence_proxy_async();
     __syncthreads(); // the buffer is whole
     if (threadIdx.x == 0) {
-        tma_store_4d(&target, buffer, channel, tile.x, tile.y, tile.n);
+        tma_store_4d(target, buffer, channel, tile.x, tile.y, tile.n);
         tma_store_commit();
         tma_store_wait<0>();
     }
@@ -231,16 +231,16 @@ static adele_status launch_work(const struct cuda_context *context,
     const dim3 grid(bn / HOPPER_STEP, work->is_paired ? 2 : 1, (unsigned)work->n_sums);
     if (work->is_paired)
         TRY(LAUNCH_CLUSTERS(context, (hopper_kernel<bn, true>), 2 * work->n_workers, HOPPER_THREADS,
-                            2, shared, maps->source, maps->weights, maps->target, *product));
+                            2, shared, *maps, *product));
     else
         TRY(LAUNCH(context, (hopper_kernel<bn, false>), work->n_workers, HOPPER_THREADS, shared,
-                   maps->source, maps->weights, maps->target, *product));
+                   *maps, *product));
     if (work->n_sums == 0)
         return ADELE_OK;
     return work->is_paired ? LAUNCH(context, (add_tile_slots_kernel<bn, true>), grid, 256, adding,
-                                    maps->target, *product, sums)
+                                    *maps, *product, sums)
                            : LAUNCH(context, (add_tile_slots_kernel<bn, false>), grid, 256, adding,
-                                    maps->target, *product, sums);
+                                    *maps, *product, sums);
 }
 
 adele_status hopper_launch(const struct cuda_context *context, const struct conv2d_box_work *work,

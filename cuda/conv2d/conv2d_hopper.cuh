@@ -93,8 +93,6 @@ static inline bool hopper_has_code(const void *kernel) {
 
 // ---- on the host, conv2d_hopper_plan.cu ---------------------------------------------------------
 
-// Whether this GPU, this driver and this program run kernels of Hopper on tensors of bf16.
-bool hopper_is_usable(const struct cuda_context *context, enum conv2d_math math);
 // The driver's function that describes a tensor; NULL where it is too old.
 void *hopper_find_encode();
 // Of a launch: one for each multiprocessor, or fewer as ADELE_CONV2D_BLOCKS in the environment says
@@ -118,32 +116,32 @@ adele_status hopper_describe(void *encode, const void *address, const struct hop
 
 // The tensors as they are described to the copy engine (TMA).
 struct hopper_maps {
-    CUtensorMap source;  // (channels, x, y, image), boxes of 64 channels
+    // (channels, x, y, image), boxes of 64 channels; for each group, which has boxes of its own.
+    CUtensorMap source[CONV2D_BOX_MAX_GROUPS];
     CUtensorMap weights; // (source channels, taps, target channels, 1), boxes of 64 x 1 x bn, half
                          // of bn in a pair
-    CUtensorMap target;  // as the source, with the same boxes
+    CUtensorMap target[CONV2D_BOX_MAX_GROUPS]; // as the source, with the same boxes
 };
 
-// What the kernel needs besides. Target pixel (x, y) meets, through tap (ky, kx), source pixel
-// (x + offset_x + kx apart, y + offset_y + ky apart), and tap tap_first + ky tap_y + kx tap_x of
-// the weights.
+// What the kernel needs besides.
 struct hopper_product {
     const struct conv2d_box_tile *tiles;
     const struct conv2d_box_segment *segments;
     const int *starts; // (workers + 1)
     float *slots;      // (slots, tiles of a worker, HOPPER_ROWS * bn)
-    int kernel_x, offset_x, offset_y, apart;
-    int tap_first, tap_x, tap_y;
-    int n_chunks;   // steps of a tap
-    int box_pixels; // of a tile, at most HOPPER_ROWS
-    int c_target;
-    const float *bias; // (c_target), NULL without
+    int n_chunks;      // steps of a tap
+    int c_group;       // target channels of a group
+    const float *bias; // of all target channels, up to a multiple of 64; NULL without
     bool accumulate;
+    struct conv2d_box_tap taps[CONV2D_BOX_MAX_TAPS];
+    struct {
+        int channel_first; // of the target
+        int box_pixels;    // of a tile, at most HOPPER_ROWS
+    } groups[CONV2D_BOX_MAX_GROUPS];
 };
 
 // conv2d_hopper.cu. bn: 64, 128, 256.
 adele_status hopper_allow_shared(int bn, bool is_paired);
-bool hopper_is_compiled();
 // sums: of the work's split items, in device memory.
 adele_status hopper_launch(const struct cuda_context *context, const struct conv2d_box_work *work,
                            const struct hopper_maps *maps, const struct hopper_product *product,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The Hopper family's host part: whether a pass fits it, how its target is cut into tiles
-// (device/conv2d_boxes.h), and the descriptions of the tensors (tensor maps) that the copy engine
-// reads, made anew in each call, since addresses change.
+// The Hopper family's host part: whether a pass of a convolution fits it, how its target is cut
+// into tiles (device/conv2d_boxes.h), and the descriptions of the tensors (tensor maps) that the
+// copy engine reads, made anew in each call, since addresses change.
 #include "conv2d/conv2d_hopper.cuh"
 
 #include <stdlib.h>
@@ -72,34 +72,8 @@ static bool is_split_wanted() {
     return wanted != NULL && strstr(wanted, " split") != NULL;
 }
 
-// Of the target pixels (first_x, first_y), and every stride-th further.
-static struct hopper_part part_of(const struct conv2d_gather *gather, int first_x, int first_y) {
-    const int kernel = gather->kernel, stride = gather->divide;
-    struct conv2d_parity x = {kernel, 0, 1, gather->offset, gather->dilation}, y = x;
-    if (gather->sign < 0) {
-        x = conv2d_parity_of(first_x, kernel, stride, gather->offset, gather->dilation);
-        y = conv2d_parity_of(first_y, kernel, stride, gather->offset, gather->dilation);
-    }
-    struct hopper_part part = {};
-    part.first_x = first_x, part.first_y = first_y;
-    part.tap_first = y.tap_first * kernel + x.tap_first;
-    part.tap_x = x.tap_step, part.tap_y = y.tap_step * kernel;
-    struct conv2d_boxes *boxes = &part.boxes;
-    boxes->n = gather->n;
-    boxes->h = ceil_div(gather->h_target - first_y, stride);
-    boxes->w = ceil_div(gather->w_target - first_x, stride);
-    boxes->h_source = gather->h_source, boxes->w_source = gather->w_source;
-    boxes->kernel_x = x.n_taps, boxes->kernel_y = y.n_taps;
-    boxes->offset_x = x.offset, boxes->offset_y = y.offset;
-    boxes->apart = x.apart;
-    boxes->is_spread = stride > 1;
-    conv2d_boxes_choose(boxes);
-    return part;
-}
-
 static struct conv2d_box_work work_of(const struct cuda_context *context,
-                                      const struct conv2d_gather *gather,
-                                      const struct conv2d_boxes *boxes,
+                                      const struct conv2d_boxes *boxes, int c_group, int n_chunks,
                                       struct conv2d_box_tile *tiles) {
     const int wanted = hopper_blocks_wanted();
     struct conv2d_box_work work = {};
@@ -109,8 +83,8 @@ static struct conv2d_box_work work_of(const struct cuda_context *context,
     work.is_paired = work.n_tiles > 1;
     if (work.is_paired)
         work.n_tiles = conv2d_boxes_pair(boxes, tiles, work.n_tiles);
-    work.c_target = gather->c_target;
-    work.n_chunks = gather->c_source / HOPPER_STEP;
+    work.c_target = c_group;
+    work.n_chunks = n_chunks;
     work.gpu_blocks =
         wanted != 0 ? min(wanted, context->n_multiprocessors) : context->n_multiprocessors;
     work.split_blocks = wanted != 0 ? wanted : CONV2D_WORK_BLOCKS;
@@ -122,16 +96,18 @@ static struct conv2d_box_work work_of(const struct cuda_context *context,
     return work;
 }
 
-static adele_status deal_out(struct cuda_op *op, const struct conv2d_gather *gather,
-                             struct hopper_part *part) {
+adele_status hopper_part_create(struct cuda_op *op, int c_group, int n_chunks,
+                                struct hopper_part *part) {
     adele_status status;
     struct conv2d_box_work *work = &part->work;
     struct conv2d_box_tile *tiles = NULL;
     struct conv2d_box_segment *segments = NULL;
     struct conv2d_box_sum *sums = NULL;
     int *starts = NULL;
-    TRY(ALLOCATE(&tiles, (size_t)conv2d_boxes_count(&part->boxes) + 1));
-    *work = work_of(context_of(op->op.device), gather, &part->boxes, tiles);
+    const int most_tiles = conv2d_boxes_count(&part->boxes) + part->boxes.n_groups;
+    part->encode = hopper_find_encode();
+    TRY(ALLOCATE(&tiles, (size_t)most_tiles));
+    *work = work_of(context_of(op->op.device), &part->boxes, c_group, n_chunks, tiles);
     TRY_GOTO(ALLOCATE(&segments, (size_t)work->n_segments), done);
     TRY_GOTO(ALLOCATE(&starts, (size_t)work->n_workers + 1), done);
     TRY_GOTO(ALLOCATE(&sums, (size_t)work->n_sums + 1), done);
@@ -139,7 +115,8 @@ static adele_status deal_out(struct cuda_op *op, const struct conv2d_gather *gat
     TRY_GOTO(table_create(op, tiles, (size_t)work->n_tiles, &part->tiles), done);
     TRY_GOTO(table_create(op, segments, (size_t)work->n_segments, &part->segments), done);
     TRY_GOTO(table_create(op, starts, (size_t)work->n_workers + 1, &part->starts), done);
-    status = table_create(op, sums, (size_t)work->n_sums, &part->sums);
+    TRY_GOTO(table_create(op, sums, (size_t)work->n_sums, &part->sums), done);
+    status = hopper_allow_shared(work->bn, work->is_paired);
 done:
     work->tiles = NULL;
     memory_free(tiles);
@@ -149,18 +126,51 @@ done:
     return status;
 }
 
+size_t hopper_part_slot_bytes(const struct hopper_part *part) {
+    const struct conv2d_box_work *work = &part->work;
+    size_t tiles = (size_t)work->n_slots * (work->is_paired ? 2 : 1);
+    return tiles * HOPPER_ROWS * (size_t)work->bn * sizeof(float);
+}
+
+// ---- a convolution ------------------------------------------------------------------------------
+
+// Of the target pixels (first_x, first_y), and every stride-th further.
+static struct hopper_part part_of(const struct conv2d_gather *gather, int first_x, int first_y) {
+    const int kernel = gather->kernel, stride = gather->divide;
+    struct conv2d_parity x = {kernel, 0, 1, gather->offset, gather->dilation}, y = x;
+    if (gather->sign < 0) {
+        x = conv2d_parity_of(first_x, kernel, stride, gather->offset, gather->dilation);
+        y = conv2d_parity_of(first_y, kernel, stride, gather->offset, gather->dilation);
+    }
+    struct hopper_part part = {};
+    part.c_source = part.weight_width = gather->c_source;
+    part.c_target = part.n_weight_rows = gather->c_target;
+    part.n_weight_taps = kernel * kernel;
+    part.first_x = first_x, part.first_y = first_y, part.stride = stride;
+    part.h_target = gather->h_target, part.w_target = gather->w_target;
+    struct conv2d_boxes *boxes = &part.boxes;
+    boxes->n = gather->n;
+    boxes->h = ceil_div(gather->h_target - first_y, stride);
+    boxes->w = ceil_div(gather->w_target - first_x, stride);
+    boxes->h_source = gather->h_source, boxes->w_source = gather->w_source;
+    boxes->is_spread = stride > 1;
+    conv2d_boxes_add(boxes, {x.n_taps, y.n_taps, x.offset, y.offset, x.apart}, 0);
+    for (int i = 0; i < boxes->n_taps; i++)
+        boxes->taps[i].weights = (y.tap_first + i / x.n_taps * y.tap_step) * kernel + x.tap_first +
+                                 i % x.n_taps * x.tap_step;
+    conv2d_boxes_choose(boxes);
+    return part;
+}
+
 adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *gather,
                                 struct hopper_plan *out) {
     const int stride = gather->divide;
-    out->encode = hopper_find_encode();
-    out->stride = stride;
     for (int i = 0; i < stride * stride; i++) {
         if (i % stride >= gather->w_target || i / stride >= gather->h_target)
             continue;
         struct hopper_part *part = &out->parts[out->n_parts++];
         *part = part_of(gather, i % stride, i / stride);
-        TRY(deal_out(op, gather, part));
-        TRY(hopper_allow_shared(part->work.bn, part->work.is_paired));
+        TRY(hopper_part_create(op, gather->c_target, gather->c_source / HOPPER_STEP, part));
     }
     return ADELE_OK;
 }
@@ -168,11 +178,8 @@ adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *
 // Parts follow one another: they have the same slots.
 size_t hopper_slot_bytes(const struct hopper_plan *plan) {
     size_t most = 0;
-    for (int i = 0; i < plan->n_parts; i++) {
-        const struct conv2d_box_work *work = &plan->parts[i].work;
-        size_t tiles = (size_t)work->n_slots * (work->is_paired ? 2 : 1);
-        most = max(most, tiles * HOPPER_ROWS * (size_t)work->bn * sizeof(float));
-    }
+    for (int i = 0; i < plan->n_parts; i++)
+        most = max(most, hopper_part_slot_bytes(&plan->parts[i]));
     return most;
 }
 
@@ -206,72 +213,77 @@ adele_status hopper_describe(void *encode, const void *address, const struct hop
 }
 
 // The address of the part's target, whose pixels lie `stride` apart.
-static const void *target_of(const struct conv2d_gather *gather, const struct hopper_plan *plan,
-                             const struct hopper_part *part, const void *target,
-                             struct hopper_box *as) {
+static const void *target_of(const struct hopper_part *part, const struct conv2d_box_group *group,
+                             const void *target, struct hopper_box *as) {
     const struct conv2d_boxes *boxes = &part->boxes;
-    const int64_t c = gather->c_target, row = gather->w_target * c;
-    *as = {{gather->c_target, boxes->w, boxes->h, boxes->n},
-           {HOPPER_STEP, boxes->box_w, boxes->box_h, boxes->box_n},
+    const int64_t c = part->c_target, row = part->w_target * c;
+    *as = {{part->c_target, boxes->w, boxes->h, boxes->n},
+           {HOPPER_STEP, group->box_w, group->box_h, group->box_n},
            {1, 1, 1, 1},
            {}};
-    if (plan->stride > 1) {
-        as->pitches[0] = plan->stride * c;
-        as->pitches[1] = plan->stride * row;
-        as->pitches[2] = gather->h_target * row;
+    if (part->stride > 1) {
+        as->pitches[0] = part->stride * c;
+        as->pitches[1] = part->stride * row;
+        as->pitches[2] = part->h_target * row;
     }
     return (const bf16 *)target + part->first_y * row + part->first_x * c;
 }
 
-static adele_status describe(const struct conv2d_gather *gather, const struct hopper_plan *plan,
-                             const struct hopper_part *part, const struct conv2d_product *product,
-                             struct hopper_maps *out) {
+static adele_status describe_group(const struct hopper_part *part, int g,
+                                   const struct conv2d_product *product, struct hopper_maps *out) {
     const struct conv2d_boxes *boxes = &part->boxes;
+    const struct conv2d_box_group *group = &boxes->groups[g];
+    const struct hopper_box source = {{part->c_source, boxes->w_source, boxes->h_source, boxes->n},
+                                      {HOPPER_STEP, group->box_w, group->box_h, group->box_n},
+                                      {1, 1, 1, 1},
+                                      {}};
+    struct hopper_box as;
+    const void *target = target_of(part, group, product->target, &as);
+    TRY(hopper_describe(part->encode, product->source, &source, &out->source[g]));
+    return hopper_describe(part->encode, target, &as, &out->target[g]);
+}
+
+static adele_status describe(const struct hopper_part *part, const struct conv2d_product *product,
+                             struct hopper_maps *out) {
     const struct conv2d_box_work *work = &part->work;
-    const struct hopper_box source = {
-        {gather->c_source, boxes->w_source, boxes->h_source, boxes->n},
-        {HOPPER_STEP, boxes->box_w, boxes->box_h, boxes->box_n},
-        {1, 1, 1, 1},
-        {}};
     const struct hopper_box weights = {
-        {gather->c_source, gather->kernel * gather->kernel, gather->c_target, 1},
+        {part->weight_width, part->n_weight_taps, part->n_weight_rows, 1},
         {HOPPER_STEP, 1, work->is_paired ? work->bn / 2 : work->bn, 1},
         {1, 1, 1, 1},
         {}};
-    struct hopper_box as;
-    const void *target = target_of(gather, plan, part, product->target, &as);
-    TRY(hopper_describe(plan->encode, product->source, &source, &out->source));
-    TRY(hopper_describe(plan->encode, product->weights, &weights, &out->weights));
-    return hopper_describe(plan->encode, target, &as, &out->target);
+    memset(out, 0, sizeof *out);
+    for (int g = 0; g < part->boxes.n_groups; g++)
+        TRY(describe_group(part, g, product, out));
+    return hopper_describe(part->encode, product->weights, &weights, &out->weights);
 }
 
-static adele_status run_part(const struct cuda_context *context, const struct conv2d_gather *gather,
-                             const struct hopper_plan *plan, const struct hopper_part *part,
+adele_status hopper_part_run(const struct cuda_context *context, const struct hopper_part *part,
                              const struct conv2d_product *product, float *slots) {
     const struct conv2d_boxes *boxes = &part->boxes;
     struct hopper_maps maps;
-    if (product->accumulate && boxes->kernel_x * boxes->kernel_y == 0)
+    if (product->accumulate && boxes->n_taps == 0)
         return ADELE_OK; // nothing to add
-    TRY(describe(gather, plan, part, product, &maps));
+    TRY(describe(part, product, &maps));
     struct hopper_product of = {};
     of.tiles = part->tiles, of.segments = part->segments, of.starts = part->starts;
     of.slots = slots;
-    of.kernel_x = boxes->kernel_x, of.apart = boxes->apart;
-    of.offset_x = boxes->offset_x, of.offset_y = boxes->offset_y;
-    of.tap_first = part->tap_first, of.tap_x = part->tap_x, of.tap_y = part->tap_y;
-    of.n_chunks = gather->c_source / HOPPER_STEP;
-    of.box_pixels = boxes->box_w * boxes->box_h * boxes->box_n;
-    of.c_target = gather->c_target;
+    of.n_chunks = part->work.n_chunks;
+    for (int g = 0; g < boxes->n_groups; g++) {
+        const struct conv2d_box_group *group = &boxes->groups[g];
+        of.groups[g].channel_first = group->channel_first;
+        of.groups[g].box_pixels = group->box_w * group->box_h * group->box_n;
+    }
+    of.c_group = part->work.c_target;
     of.bias = product->bias;
     of.accumulate = product->accumulate;
+    memcpy(of.taps, boxes->taps, sizeof of.taps);
     return hopper_launch(context, &part->work, &maps, &of, part->sums);
 }
 
-adele_status hopper_run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                        const struct hopper_plan *plan, const struct conv2d_product *product,
-                        float *slots) {
+adele_status hopper_run(const struct cuda_context *context, const struct hopper_plan *plan,
+                        const struct conv2d_product *product, float *slots) {
     for (int i = 0; i < plan->n_parts; i++)
-        TRY(run_part(context, gather, plan, &plan->parts[i], product, slots));
+        TRY(hopper_part_run(context, &plan->parts[i], product, slots));
     return ADELE_OK;
 }
 

@@ -55,16 +55,18 @@ static __device__ inline void hopper_write_chunk(const float *sums, const float 
 // Writes the finished tile, 64 channels at a time through two buffers in turn. One thread of the
 // consumers starts all copies. n_written: buffers that the block has filled so far.
 template <int bn>
-static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CUtensorMap *target,
-                                           const struct hopper_product &product,
-                                           const struct conv2d_box_tile &tile, int channel_first,
-                                           int row_first, unsigned char *staged,
-                                           struct hopper_barriers &barriers, uint32_t &n_written) {
+static __device__ inline void
+hopper_store(const float (&sums)[bn / 2], const struct hopper_maps &maps,
+             const struct hopper_product &product, const struct conv2d_box_tile &tile,
+             int column_first, int row_first, unsigned char *staged,
+             struct hopper_barriers &barriers, uint32_t &n_written) {
     bool copies = threadIdx.x == 128;
+    const CUtensorMap *target = &maps.target[tile.group];
+    int channel_before = product.groups[tile.group].channel_first;
 #pragma unroll
     for (int i = 0; i < bn / HOPPER_STEP; i++) {
-        int channel = channel_first + i * HOPPER_STEP;
-        if (channel >= product.c_target)
+        int column = column_first + i * HOPPER_STEP, channel = channel_before + column;
+        if (column >= product.c_group)
             return;
         unsigned char *buffer = staged + n_written % HOPPER_STAGED * HOPPER_SOURCE_BYTES;
         uint64_t *added = &barriers.added[n_written % HOPPER_STAGED];
@@ -72,7 +74,8 @@ static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CU
         if (copies) {
             tma_store_wait_read<HOPPER_STAGED - 1>();
             if (product.accumulate) {
-                mbarrier_expect_tx(added, (uint32_t)(product.box_pixels * HOPPER_ROW_BYTES));
+                mbarrier_expect_tx(
+                    added, (uint32_t)(product.groups[tile.group].box_pixels * HOPPER_ROW_BYTES));
                 tma_load_4d(buffer, target, channel, tile.x, tile.y, tile.n, added);
             }
         }

@@ -143,13 +143,17 @@ adele_status conv2d_first_layer_run(const struct cuda_context *context,
 
 // ---- Hopper, conv2d_hopper_plan.cu --------------------------------------------------------------
 
-// A product with stride 1 as the kernels of conv2d_hopper.cu run it: all of a pass, or the target
-// pixels of one parity of rows and columns of a data gradient with stride 2.
+// A product with stride 1 as the kernels of conv2d_hopper.cu run it: all of a pass, the target
+// pixels of one parity of rows and columns of a data gradient with stride 2, or all rates of an
+// atrous pyramid.
 #define HOPPER_MAX_STRIDE 2
 struct hopper_part {
     struct conv2d_boxes boxes;
-    int first_x, first_y;        // the first target pixel
-    int tap_first, tap_x, tap_y; // tap (ky, kx) is tap_first + ky tap_y + kx tap_x of the weights
+    int c_source, c_target;           // channels of a pixel in memory
+    int n_weight_taps, n_weight_rows; // packed weights are (rows, taps, weight_width); a row for
+    int weight_width;                 // each target channel of a group
+    int first_x, first_y, stride;     // target pixels (first_x, first_y), and every stride-th
+    int h_target, w_target;           // further, of so many
     // Who computes which tiles; a pair of blocks shares the weights that each reads a half of.
     struct conv2d_box_work work;
     // In device memory: (work.n_tiles), (work.n_segments), (workers + 1), (work.n_sums).
@@ -157,24 +161,32 @@ struct hopper_part {
     struct conv2d_box_segment *segments;
     int *starts;
     struct conv2d_box_sum *sums;
+    void *encode; // the driver's function that describes a tensor
 };
-// Chosen from the shape alone.
+// Whether this GPU, this driver and this program run kernels of Hopper on tensors of bf16.
+bool hopper_is_usable(const struct cuda_context *context, enum conv2d_math math);
+bool hopper_is_compiled();
+// Deals out the tiles of a part whose boxes and channels are filled in: each group has c_group
+// target channels, each tap n_chunks steps of 64 source channels. The tables are the op's.
+adele_status hopper_part_create(struct cuda_op *op, int c_group, int n_chunks,
+                                struct hopper_part *part);
+size_t hopper_part_slot_bytes(const struct hopper_part *part);
+// product->bias: of all target channels, up to a multiple of 64. slots: so many bytes.
+adele_status hopper_part_run(const struct cuda_context *context, const struct hopper_part *part,
+                             const struct conv2d_product *product, float *slots);
+
+// Of a convolution. Chosen from the shape alone.
 struct hopper_plan {
     struct hopper_part parts[HOPPER_MAX_STRIDE * HOPPER_MAX_STRIDE];
-    int n_parts, stride; // between the target pixels of a part
-    void *encode;        // the driver's function that describes a tensor
+    int n_parts;
 };
-// Whether this GPU, this driver and this program run the pass so.
 bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,
                  enum conv2d_math math);
-// The tables are the op's.
 adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *gather,
                                 struct hopper_plan *out);
 size_t hopper_slot_bytes(const struct hopper_plan *plan);
-// slots: so many bytes.
-adele_status hopper_run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                        const struct hopper_plan *plan, const struct conv2d_product *product,
-                        float *slots);
+adele_status hopper_run(const struct cuda_context *context, const struct hopper_plan *plan,
+                        const struct conv2d_product *product, float *slots);
 
 // ---- weight and bias gradients ------------------------------------------------------------------
 

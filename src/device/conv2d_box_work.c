@@ -198,14 +198,15 @@ static void try_whole(struct conv2d_box_work *work, int64_t *least, struct conv2
     keep_best(work, least, best);
 }
 
-// The last round split, or the last two; among all workers, or among so many that each item has
-// equally many shares.
+// The last rounds split, more than one where the items of all rounds before differ, since those
+// with most steps come first and the last ones even them out; among all workers, or among so many
+// that each item has equally many shares.
 static void try_splits(struct conv2d_box_work *work, int64_t *least, struct conv2d_box_work *best) {
     int n_workers = workers_of(work, work->split_blocks);
     work->n_workers = n_workers;
     if (item_steps(work, work->n_items - 1) == 0)
         return; // nobody would write that item
-    for (int rounds = 0; rounds < 2; rounds++) {
+    for (int rounds = 0; rounds < 6; rounds++) {
         int n_whole = ((work->n_items - 1) / n_workers - rounds) * n_workers;
         if (n_whole < 0)
             break;

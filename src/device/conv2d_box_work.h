@@ -30,7 +30,7 @@ struct conv2d_box_work {
     const struct conv2d_box_tile *tiles; // (n_tiles), pairs when is_paired
     int n_tiles;
     bool is_paired;
-    int c_target, n_chunks; // target channels; steps of a tap
+    int c_target, n_chunks; // target channels of a tile's group; steps of a tap
     int gpu_blocks;         // of a launch without splits, at most CONV2D_WORK_MOST_BLOCKS
     int split_blocks;       // of one with splits
     enum conv2d_split split;
@@ -45,7 +45,7 @@ struct conv2d_box_work {
 };
 
 struct conv2d_box_segment {
-    int tile, column;   // the item's first tile, and its first target channel
+    int tile, column;   // the item's first tile, and its first target channel of the group's
     int first, n_steps; // of the item's steps
     int slot;           // of the sums; -1: all steps of the item, which is finished at once
 };

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "device/conv2d_boxes.h"
 
-#include "device/box_search.h"
-
 #include <stdlib.h>
+#include <string.h>
 
-int conv2d_box_count_taps(unsigned taps) {
+int conv2d_box_count_taps(uint64_t taps) {
     int n = 0;
     for (; taps != 0; taps &= taps - 1)
         n++;
@@ -33,58 +32,138 @@ struct conv2d_parity conv2d_parity_of(int first, int kernel, int stride, int pad
     return parity;
 }
 
-// Rows or columns of target and source.
-struct axis {
-    int extent, extent_source, kernel, offset, apart;
+void conv2d_boxes_add(struct conv2d_boxes *boxes, struct conv2d_box_kernel kernel,
+                      int channel_first) {
+    struct conv2d_box_group *group = &boxes->groups[boxes->n_groups++];
+    group->tap_first = boxes->n_taps;
+    group->n_taps = kernel.kernel_x * kernel.kernel_y;
+    group->channel_first = channel_first;
+    for (int i = 0; i < kernel.kernel_x * kernel.kernel_y; i++)
+        boxes->taps[boxes->n_taps++] =
+            (struct conv2d_box_tap){.x = kernel.offset_x + i % kernel.kernel_x * kernel.apart,
+                                    .y = kernel.offset_y + i / kernel.kernel_x * kernel.apart,
+                                    .weights = i};
+}
+
+// ---- live taps ----------------------------------------------------------------------------------
+
+// Whether the pixels [from, from + count) of an axis, shifted, meet any source pixel.
+static bool meets(int from, int count, int extent_source) {
+    return from < extent_source && from + count > 0;
+}
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+// The group's taps whose columns (or rows) any of the target pixels of the box at `at` meets
+// inside.
+static uint64_t taps_of_columns(const struct conv2d_boxes *boxes,
+                                const struct conv2d_box_group *group, int at, int box) {
+    const int count = least(boxes->w - at, box);
+    uint64_t taps = 0;
+    for (int i = group->tap_first; i < group->tap_first + group->n_taps; i++)
+        taps |= (uint64_t)meets(at + boxes->taps[i].x, count, boxes->w_source) << i;
+    return taps;
+}
+static uint64_t taps_of_rows(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
+                             int at, int box) {
+    const int count = least(boxes->h - at, box);
+    uint64_t taps = 0;
+    for (int i = group->tap_first; i < group->tap_first + group->n_taps; i++)
+        taps |= (uint64_t)meets(at + boxes->taps[i].y, count, boxes->h_source) << i;
+    return taps;
+}
+
+// Boxes of an axis one behind the other that have the same taps. Along an axis each tap begins and
+// ceases to be live once.
+struct run {
+    uint64_t taps;
+    int64_t n_boxes;
 };
-static struct axis x_of(const struct conv2d_boxes *boxes) {
-    return (struct axis){boxes->w, boxes->w_source, boxes->kernel_x, boxes->offset_x, boxes->apart};
-}
-static struct axis y_of(const struct conv2d_boxes *boxes) {
-    return (struct axis){boxes->h, boxes->h_source, boxes->kernel_y, boxes->offset_y, boxes->apart};
+enum { MOST_RUNS = 2 * CONV2D_BOX_MAX_TAPS + 1 };
+
+static void add_box(struct run *runs, int *n_runs, uint64_t taps) {
+    if (*n_runs == 0 || runs[*n_runs - 1].taps != taps)
+        runs[(*n_runs)++] = (struct run){taps, 0};
+    runs[*n_runs - 1].n_boxes++;
 }
 
-// The taps of an axis that any of the target pixels of the box at `at` meets inside.
-static unsigned axis_taps(struct axis axis, int at, int box) {
-    int count = axis.extent - at < box ? axis.extent - at : box;
-    unsigned taps = 0;
-    for (int k = 0; k < axis.kernel; k++) {
-        int from = at + axis.offset + k * axis.apart;
-        if (from < axis.extent_source && from + count > 0)
-            taps |= 1u << k;
-    }
-    return taps;
+static int runs_of_columns(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
+                           int box, struct run *runs) {
+    int n_runs = 0;
+    for (int at = 0; at < boxes->w; at += box)
+        add_box(runs, &n_runs, taps_of_columns(boxes, group, at, box));
+    return n_runs;
+}
+static int runs_of_rows(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
+                        int box, struct run *runs) {
+    int n_runs = 0;
+    for (int at = 0; at < boxes->h; at += box)
+        add_box(runs, &n_runs, taps_of_rows(boxes, group, at, box));
+    return n_runs;
 }
 
-// Live taps, summed over the boxes of one axis.
-static int64_t axis_cost(struct axis axis, int box) {
+// Live taps, summed over the boxes of one image.
+static int64_t count_live(const struct run *columns, int n_columns, const struct run *rows,
+                          int n_rows) {
     int64_t taps = 0;
-    for (int at = 0; at < axis.extent; at += box)
-        taps += conv2d_box_count_taps(axis_taps(axis, at, box));
+    for (int i = 0; i < n_rows; i++)
+        for (int j = 0; j < n_columns; j++)
+            taps += rows[i].n_boxes * columns[j].n_boxes *
+                    conv2d_box_count_taps(rows[i].taps & columns[j].taps);
     return taps;
+}
+
+// ---- the box ------------------------------------------------------------------------------------
+
+static bool is_matrix_product(const struct conv2d_boxes *boxes) {
+    return boxes->n_taps == 1 && boxes->taps[0].x == 0 && boxes->taps[0].y == 0 &&
+           boxes->w == boxes->w_source && boxes->h == boxes->h_source && !boxes->is_spread;
+}
+
+static void choose_box(const struct conv2d_boxes *boxes, struct conv2d_box_group *group) {
+    struct run columns[MOST_RUNS], rows[MOST_RUNS];
+    int64_t fewest = INT64_MAX;
+    for (int width = least(boxes->w, CONV2D_BOX_PIXELS); width >= 1; width--) {
+        int n_columns = runs_of_columns(boxes, group, width, columns);
+        for (int height = 1; height <= least(boxes->h, CONV2D_BOX_PIXELS / width); height++) {
+            int images = least(CONV2D_BOX_PIXELS / (width * height), boxes->n);
+            int n_rows = runs_of_rows(boxes, group, height, rows);
+            int64_t taps =
+                count_live(columns, n_columns, rows, n_rows) * divide_up(boxes->n, images);
+            if (taps < fewest) {
+                fewest = taps;
+                group->box_n = images;
+                group->box_h = height;
+                group->box_w = width;
+            }
+        }
+    }
 }
 
 void conv2d_boxes_choose(struct conv2d_boxes *boxes) {
-    if (boxes->kernel_x == 1 && boxes->kernel_y == 1 && boxes->offset_x == 0 &&
-        boxes->offset_y == 0 && !boxes->is_spread) {
+    if (is_matrix_product(boxes)) {
         boxes->w = boxes->w_source = boxes->n * boxes->h * boxes->w;
         boxes->h = boxes->h_source = boxes->n = 1;
     }
-    int64_t of_width[CONV2D_BOX_PIXELS + 1], of_height[CONV2D_BOX_PIXELS + 1];
-    for (int i = 1; i <= CONV2D_BOX_PIXELS; i++) {
-        of_width[i] = axis_cost(x_of(boxes), i);
-        of_height[i] = axis_cost(y_of(boxes), i);
-    }
-    const struct box_size best =
-        box_search(of_width, of_height, CONV2D_BOX_PIXELS, boxes->n, boxes->h, boxes->w);
-    boxes->box_n = best.n;
-    boxes->box_h = best.h;
-    boxes->box_w = best.w;
+    for (int g = 0; g < boxes->n_groups; g++)
+        choose_box(boxes, &boxes->groups[g]);
+}
+
+// ---- tiles --------------------------------------------------------------------------------------
+
+static int count_of_group(const struct conv2d_boxes *boxes, int g) {
+    const struct conv2d_box_group *group = &boxes->groups[g];
+    return divide_up(boxes->w, group->box_w) * divide_up(boxes->h, group->box_h) *
+           divide_up(boxes->n, group->box_n);
 }
 
 int conv2d_boxes_count(const struct conv2d_boxes *boxes) {
-    return divide_up(boxes->w, boxes->box_w) * divide_up(boxes->h, boxes->box_h) *
-           divide_up(boxes->n, boxes->box_n);
+    int n_tiles = 0;
+    for (int g = 0; g < boxes->n_groups; g++)
+        n_tiles += count_of_group(boxes, g);
+    return n_tiles;
 }
 
 static int compare_tiles(const void *a, const void *b) {
@@ -94,36 +173,49 @@ static int compare_tiles(const void *a, const void *b) {
         return n_right - n_left;
     if (left->taps != right->taps)
         return left->taps < right->taps ? -1 : 1;
+    if (left->group != right->group)
+        return left->group - right->group;
     if (left->n != right->n)
         return left->n - right->n;
     return left->y != right->y ? left->y - right->y : left->x - right->x;
 }
 
 void conv2d_boxes_list(const struct conv2d_boxes *boxes, struct conv2d_box_tile *tiles) {
-    int n_tiles = conv2d_boxes_count(boxes);
-    int n_x = divide_up(boxes->w, boxes->box_w), n_y = divide_up(boxes->h, boxes->box_h);
-    for (int i = 0; i < n_tiles; i++) {
-        struct conv2d_box_tile *tile = &tiles[i];
-        tile->x = i % n_x * boxes->box_w;
-        tile->y = i / n_x % n_y * boxes->box_h;
-        tile->n = i / n_x / n_y * boxes->box_n;
-        tile->taps = 0;
-        unsigned x = axis_taps(x_of(boxes), tile->x, boxes->box_w);
-        unsigned y = axis_taps(y_of(boxes), tile->y, boxes->box_h);
-        for (int ky = 0; ky < boxes->kernel_y; ky++)
-            if ((y >> ky & 1u) != 0)
-                tile->taps |= x << (ky * boxes->kernel_x);
+    for (int g = 0; g < boxes->n_groups; g++) {
+        const struct conv2d_box_group *group = &boxes->groups[g];
+        int n_x = divide_up(boxes->w, group->box_w), n_y = divide_up(boxes->h, group->box_h);
+        int n_tiles = count_of_group(boxes, g);
+        for (int i = 0; i < n_tiles; i++) {
+            struct conv2d_box_tile *tile = &tiles[i];
+            tile->x = i % n_x * group->box_w;
+            tile->y = i / n_x % n_y * group->box_h;
+            tile->n = i / n_x / n_y * group->box_n;
+            tile->group = g;
+            tile->taps = taps_of_columns(boxes, group, tile->x, group->box_w) &
+                         taps_of_rows(boxes, group, tile->y, group->box_h);
+        }
+        qsort(tiles, (size_t)n_tiles, sizeof *tiles, compare_tiles);
+        tiles += n_tiles;
     }
-    qsort(tiles, (size_t)n_tiles, sizeof *tiles, compare_tiles);
 }
 
 int conv2d_boxes_pair(const struct conv2d_boxes *boxes, struct conv2d_box_tile *tiles,
                       int n_tiles) {
-    if (n_tiles % 2 != 0) {
-        tiles[n_tiles] = tiles[n_tiles - 1];
-        tiles[n_tiles++].n = divide_up(boxes->n, boxes->box_n) * boxes->box_n;
+    int at = 0; // a group's first tile
+    for (int g = 0; g < boxes->n_groups; g++) {
+        const int box_n = boxes->groups[g].box_n;
+        int end = least(at + count_of_group(boxes, g), n_tiles);
+        if ((end - at) % 2 != 0) {
+            memmove(&tiles[end + 1], &tiles[end], (size_t)(n_tiles - end) * sizeof *tiles);
+            tiles[end] = tiles[end - 1];
+            tiles[end++].n = divide_up(boxes->n, box_n) * box_n;
+            n_tiles++;
+        }
+        at = end;
     }
     for (int i = 0; i < n_tiles; i += 2)
         tiles[i].taps = tiles[i + 1].taps = tiles[i].taps | tiles[i + 1].taps;
+    if (boxes->n_groups > 1)
+        qsort(tiles, (size_t)n_tiles / 2, 2 * sizeof *tiles, compare_tiles);
     return n_tiles;
 }

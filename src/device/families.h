@@ -39,6 +39,7 @@ enum family_kind {
     X(aspp_plain, aspp, PLAIN)                                                                     \
     X(aspp_fma, aspp, TUNED)                                                                       \
     X(aspp_mma, aspp, TUNED)                                                                       \
+    X(aspp_hopper, aspp, TUNED) /* as conv2d_hopper; else aspp_mma */                              \
     X(batch_norm, batch_norm, ONLY)                                                                \
     X(max_pool, max_pool, ONLY)                                                                    \
     X(rescale_plain, rescale, PLAIN)                                                               \

@@ -71,6 +71,13 @@ const struct selftest_case selftest_small_cases[] = {
           .is_training = true),
     OF_OP(aspp, .form = ADELE_ASPP_CONCAT, .n = 2, .c_in = 16, .h = 9, .w = 10, .c_out = 24,
           .n_rates = 3, .rates = {0, 3, 5}, .needs_d_src = true, .is_training = true),
+    // Both forms on Hopper.
+    OF_OP(aspp, .form = ADELE_ASPP_SUM, .n = 2, .c_in = 64, .h = 9, .w = 10, .c_out = 21,
+          .n_rates = 2, .rates = {2, 4}, .has_bias = true, .needs_d_src = true,
+          .is_training = true),
+    OF_OP(aspp, .form = ADELE_ASPP_CONCAT, .n = 1, .c_in = 64, .h = 9, .w = 10, .c_out = 64,
+          .n_rates = 2, .rates = {0, 3}, .has_bias = true, .needs_d_src = true,
+          .is_training = true),
     OF_OP(batch_norm, .n = 2, .c = 21, .h = 13, .w = 11, .eps = 1e-5f, .momentum = 0.1f,
           .has_relu = true),
     OF_OP(batch_norm, .n = 3, .c = 40, .h = 9, .w = 10, .eps = 1e-5f, .momentum = 0.1f,

@@ -44,6 +44,7 @@ static bool is_of_family(const char *output, const void *context) {
     case ADELE_FAMILY_aspp_plain:
     case ADELE_FAMILY_aspp_fma:
     case ADELE_FAMILY_aspp_mma:
+    case ADELE_FAMILY_aspp_hopper:
         return !is_weight;
     case ADELE_FAMILY_weight_gradient_plain:
     case ADELE_FAMILY_weight_gradient_fma:
@@ -156,7 +157,8 @@ static bool has_hopper(const struct child *child, const struct comparison *of) {
 static adele_status test_families(struct child *child, struct comparison *of, uint64_t families) {
     if (!has_hopper(child, of))
         families &= ~(family_bit(ADELE_FAMILY_conv2d_hopper) |
-                      family_bit(ADELE_FAMILY_weight_gradient_hopper));
+                      family_bit(ADELE_FAMILY_weight_gradient_hopper) |
+                      family_bit(ADELE_FAMILY_aspp_hopper));
     for (int i = 0; i < ADELE_FAMILY_COUNT; i++) {
         enum family family = (enum family)i;
         if ((families & ~child->left_out & family_bit(family)) == 0)

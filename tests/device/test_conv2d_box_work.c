@@ -26,16 +26,10 @@ static const int shapes[][7] = {
 
 static struct conv2d_box_work work_of(const int shape[7]) {
     int pad = shape[6] * (shape[5] / 2);
-    struct conv2d_boxes boxes = {.n = shape[0],
-                                 .h = shape[2],
-                                 .w = shape[3],
-                                 .h_source = shape[2],
-                                 .w_source = shape[3],
-                                 .kernel_x = shape[5],
-                                 .kernel_y = shape[5],
-                                 .offset_x = -pad,
-                                 .offset_y = -pad,
-                                 .apart = shape[6]};
+    struct conv2d_boxes boxes = {
+        .n = shape[0], .h = shape[2], .w = shape[3], .h_source = shape[2], .w_source = shape[3]};
+    conv2d_boxes_add(&boxes, (struct conv2d_box_kernel){shape[5], shape[5], -pad, -pad, shape[6]},
+                     0);
     conv2d_boxes_choose(&boxes);
     assert_in_range(conv2d_boxes_count(&boxes), 1, MOST_TILES);
     conv2d_boxes_list(&boxes, tiles);

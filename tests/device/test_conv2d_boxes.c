@@ -17,36 +17,34 @@ static struct conv2d_boxes boxes_of(int n, int h, int w, int kernel, int pad, in
                                  .h_source = h,
                                  .w_source = w,
                                  .h = h + 2 * pad - dilation * (kernel - 1),
-                                 .w = w + 2 * pad - dilation * (kernel - 1),
-                                 .kernel_x = kernel,
-                                 .kernel_y = kernel,
-                                 .offset_x = -pad,
-                                 .offset_y = -pad,
-                                 .apart = dilation};
+                                 .w = w + 2 * pad - dilation * (kernel - 1)};
+    conv2d_boxes_add(&boxes, (struct conv2d_box_kernel){kernel, kernel, -pad, -pad, dilation}, 0);
     conv2d_boxes_choose(&boxes);
     return boxes;
 }
 
 // Whether pixel (x, y) meets a source pixel through the tap, from its definition.
 static bool is_live(const struct conv2d_boxes *boxes, int x, int y, int tap) {
-    int from_x = x + boxes->offset_x + tap % boxes->kernel_x * boxes->apart;
-    int from_y = y + boxes->offset_y + tap / boxes->kernel_x * boxes->apart;
+    int from_x = x + boxes->taps[tap].x, from_y = y + boxes->taps[tap].y;
     return from_x >= 0 && from_x < boxes->w_source && from_y >= 0 && from_y < boxes->h_source;
 }
 
-// Marks the tile's pixels, and requires that its taps are those that any of them has, no fewer and
-// no more.
+// Marks the tile's pixels, and requires that its taps are those of its group that any of them has,
+// no fewer and no more.
 static void mark_tile(const struct conv2d_boxes *boxes, const struct conv2d_box_tile *tile,
                       unsigned char *seen) {
-    unsigned taps = 0;
-    for (int n = tile->n; n < tile->n + boxes->box_n && n < boxes->n; n++)
-        for (int y = tile->y; y < tile->y + boxes->box_h && y < boxes->h; y++)
-            for (int x = tile->x; x < tile->x + boxes->box_w && x < boxes->w; x++) {
+    const struct conv2d_box_group *group = &boxes->groups[tile->group];
+    uint64_t taps = 0;
+    for (int n = tile->n; n < tile->n + group->box_n && n < boxes->n; n++)
+        for (int y = tile->y; y < tile->y + group->box_h && y < boxes->h; y++)
+            for (int x = tile->x; x < tile->x + group->box_w && x < boxes->w; x++) {
                 seen[(n * boxes->h + y) * boxes->w + x]++;
-                for (int tap = 0; tap < boxes->kernel_x * boxes->kernel_y; tap++)
-                    taps |= (unsigned)is_live(boxes, x, y, tap) << tap;
+                for (int i = 0; i < group->n_taps; i++) {
+                    int tap = group->tap_first + i;
+                    taps |= (uint64_t)is_live(boxes, x, y, tap) << tap;
+                }
             }
-    assert_int_equal(tile->taps, taps);
+    assert_true(tile->taps == taps);
 }
 
 static void each_pixel_lies_in_one_tile(void **state) {
@@ -63,7 +61,8 @@ static void each_pixel_lies_in_one_tile(void **state) {
         unsigned char *seen = calloc(n_pixels, 1);
         assert_non_null(seen);
         assert_in_range(n_tiles, 1, MOST_TILES);
-        assert_in_range(boxes.box_n * boxes.box_h * boxes.box_w, 1, CONV2D_BOX_PIXELS);
+        assert_in_range(boxes.groups[0].box_n * boxes.groups[0].box_h * boxes.groups[0].box_w, 1,
+                        CONV2D_BOX_PIXELS);
         conv2d_boxes_list(&boxes, tiles);
         for (int j = 0; j < n_tiles; j++) {
             mark_tile(&boxes, &tiles[j], seen);

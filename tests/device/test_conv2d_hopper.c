@@ -3,9 +3,9 @@
 // weight gradient, at shapes that need every path of them. The emulator becomes such a GPU; the
 // interpreter is one where PTX_SM is 90; a real GPU is what it is.
 #include "device/families.h"
-#include "runtime/cuda_device.h"
 #include "support/compare.h"
 #include "support/conv2d_problem.h"
+#include "support/hopper.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,21 +16,6 @@
 #include <cmocka.h>
 
 static const char *const tiles[] = {"128x64", "128x128", "128x256"};
-
-static bool is_for_hopper(struct adele_device *device) {
-    return device_is_bf16(device) && strcmp(device->engine, "plain") != 0;
-}
-
-// With the tile of that name, on so many blocks, fewer than there are tiles.
-static void choose(const char *tile, const char *blocks) {
-    setenv("ADELE_CONV2D_TILE", tile, 1);
-    setenv("ADELE_CONV2D_BLOCKS", blocks, 1);
-}
-
-static void choose_nothing(void) {
-    unsetenv("ADELE_CONV2D_TILE");
-    unsetenv("ADELE_CONV2D_BLOCKS");
-}
 
 // ---- all passes ---------------------------------------------------------------------------------
 
@@ -47,7 +32,7 @@ static const int cases[][9] = {
 };
 
 static void check_passes(struct adele_device *device) {
-    if (!is_for_hopper(device))
+    if (!hopper_is_tuned(device))
         return;
     // All tiles at the first three shapes, then one after the other.
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -59,10 +44,10 @@ static void check_passes(struct adele_device *device) {
             desc.precision = ADELE_PRECISION_BF16;
             desc.has_bias = (i + j) % 2 == 0;
             (void)snprintf(engine, sizeof engine, "direct: wgmma bf16 %s", tiles[j]);
-            choose(tiles[j], "4");
+            hopper_choose(tiles[j], "4");
             conv2d_check_engine(device, desc, engine);
             conv2d_check(device, desc, (i + j) % 3 == 0);
-            choose_nothing();
+            hopper_choose_nothing();
         }
 }
 
@@ -92,16 +77,16 @@ static const struct {
 };
 
 static void check_splits(struct adele_device *device) {
-    if (!is_for_hopper(device))
+    if (!hopper_is_tuned(device))
         return;
     for (size_t i = 0; i < sizeof split_cases / sizeof split_cases[0]; i++) {
         struct adele_conv2d_desc desc = conv2d_desc_of(split_cases[i].shape);
         desc.precision = ADELE_PRECISION_BF16;
         desc.has_bias = i % 2 == 0;
-        choose(split_cases[i].tile, split_cases[i].blocks);
+        hopper_choose(split_cases[i].tile, split_cases[i].blocks);
         conv2d_check_engine(device, desc, split_cases[i].engine);
         conv2d_check(device, desc, i % 3 == 1);
-        choose_nothing();
+        hopper_choose_nothing();
     }
 }
 
@@ -118,17 +103,17 @@ static const int parity_cases[][9] = {
 };
 
 static void check_parities(struct adele_device *device) {
-    if (!is_for_hopper(device))
+    if (!hopper_is_tuned(device))
         return;
     for (size_t i = 0; i < sizeof parity_cases / sizeof parity_cases[0]; i++) {
         struct adele_conv2d_desc desc = conv2d_desc_of(parity_cases[i]);
         char engine[40];
         desc.precision = ADELE_PRECISION_BF16;
         (void)snprintf(engine, sizeof engine, "d_src wgmma bf16 %s", tiles[i % 3]);
-        choose(tiles[i % 3], "4");
+        hopper_choose(tiles[i % 3], "4");
         conv2d_check_engine(device, desc, engine);
         conv2d_check(device, desc, i % 2 == 1);
-        choose_nothing();
+        hopper_choose_nothing();
     }
 }
 
@@ -168,7 +153,7 @@ static void check_repeated(struct adele_device *device, struct adele_conv2d_desc
 
 static void check_gradients(struct adele_device *device) {
     static const char *const blocks[] = {"1", "4", "14", "132"};
-    if (!is_for_hopper(device))
+    if (!hopper_is_tuned(device))
         return;
     for (size_t i = 0; i < sizeof gradient_cases / sizeof gradient_cases[0]; i++) {
         struct adele_conv2d_desc desc = conv2d_desc_of(gradient_cases[i]);
@@ -177,11 +162,11 @@ static void check_gradients(struct adele_device *device) {
         desc.needs_d_src = false;
         desc.has_bias = i % 2 == 0;
         (void)snprintf(engine, sizeof engine, "d_weight wgmma bf16 %s", tiles[i % 3]);
-        choose(tiles[i % 3], blocks[i % 4]);
+        hopper_choose(tiles[i % 3], blocks[i % 4]);
         conv2d_check_engine(device, desc, engine);
         conv2d_check(device, desc, false);
         check_repeated(device, desc);
-        choose_nothing();
+        hopper_choose_nothing();
     }
 }
 
@@ -191,7 +176,7 @@ static void check_slots(struct adele_device *device) {
     static const int row[] = {16, 64, 128, 128, 64, 1, 1, 0, 1};
     struct adele_conv2d_desc desc = conv2d_desc_of(row);
     struct adele_op *op = NULL;
-    if (!is_for_hopper(device))
+    if (!hopper_is_tuned(device))
         return;
     desc.precision = ADELE_PRECISION_BF16;
     assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
@@ -251,61 +236,34 @@ static void check_choice(struct adele_device *device) {
     device->disabled_families = 0;
 }
 
-// ---- devices ------------------------------------------------------------------------------------
-
-// Whether the CUDA device, interpreted or real, is a GPU of compute capability 9.0.
-static bool is_real_hopper(void) {
-    bool is_hopper = false;
-#ifdef ADELE_HAVE_CUDA
-    char identity[200];
-    cuda_device_identity(0, identity, sizeof identity);
-    is_hopper = strstr(identity, ", sm_90,") != NULL;
-#endif
-    return is_hopper;
-}
-
-static void each_hopper(void (*body)(struct adele_device *device)) {
-    const char *kind = getenv("ADELE_TEST_DEVICES");
-    if (devices_are_cpu())
-        return;
-    if (kind != NULL && strcmp(kind, "simt") == 0) {
-        setenv("SIMT_DEVICE", "hopper", 1);
-    } else if (!is_real_hopper()) {
-        print_message("SKIPPED: not a GPU of compute capability 9.0\n");
-        return;
-    }
-    devices_each(body);
-    unsetenv("SIMT_DEVICE");
-}
-
 static void test_passes(void **state) {
     (void)state;
-    each_hopper(check_passes);
+    hopper_each(check_passes);
 }
 
 static void test_splits(void **state) {
     (void)state;
-    each_hopper(check_splits);
+    hopper_each(check_splits);
 }
 
 static void test_parities(void **state) {
     (void)state;
-    each_hopper(check_parities);
+    hopper_each(check_parities);
 }
 
 static void test_gradients(void **state) {
     (void)state;
-    each_hopper(check_gradients);
+    hopper_each(check_gradients);
 }
 
 static void test_slots(void **state) {
     (void)state;
-    each_hopper(check_slots);
+    hopper_each(check_slots);
 }
 
 static void test_choice(void **state) {
     (void)state;
-    each_hopper(check_choice);
+    hopper_each(check_choice);
 }
 
 int main(void) {

@@ -23,9 +23,10 @@ endfunction()
 # ---- every op ------------------------------------------------------------------------------------
 # These take more than a few seconds.
 set(PTX_SLOW conv2d conv2d_hopper conv2d_kernels conv2d_weight_gradient packing plan_slices batch_norm loss loss_cases
-  crf aspp network network_training deeplab_devices)
+  crf aspp aspp_hopper network network_training deeplab_devices)
 # For Hopper's kernels, whose PTX is for sm_90a, the interpreted device becomes one of compute capability 9.0.
 set(PTX_SETTINGS_conv2d_hopper PTX_SM=90 PTX_MMA=hopper)
+set(PTX_SETTINGS_aspp_hopper ${PTX_SETTINGS_conv2d_hopper})
 foreach(op ${ADELE_DEVICE_TESTS})
   set(labels ptx)
   if(op IN_LIST PTX_SLOW)
@@ -35,7 +36,7 @@ foreach(op ${ADELE_DEVICE_TESTS})
   ptx_test(ptx_${op} "${labels}" ptx_${op} ${PTX_SETTINGS_${op}} PTX_REPORT=${PTX_REPORTS}/ptx_${op}.txt)
   set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
 endforeach()
-set_tests_properties(ptx_conv2d_hopper PROPERTIES FAIL_REGULAR_EXPRESSION "SKIPPED")
+set_tests_properties(ptx_conv2d_hopper ptx_aspp_hopper PROPERTIES FAIL_REGULAR_EXPRESSION "SKIPPED")
 
 # A training of the command line's own code, its steps captured into graphs.
 ptx_executable(ptx_run test_simt_run)

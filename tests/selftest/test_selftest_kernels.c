@@ -102,6 +102,7 @@ static const struct {
     {ADELE_FAMILY_aspp_fma, "aspp.cu:aspp_kernel"},
     {ADELE_FAMILY_aspp_mma, "aspp.cu:aspp_kernel"},
     {ADELE_FAMILY_aspp_mma, "aspp_pack.cu:pack_kernel"},
+    {ADELE_FAMILY_aspp_hopper, "conv2d_hopper.cu:hopper_kernel"},
     {ADELE_FAMILY_batch_norm, "batch_norm.cu:apply_forward"},
     {ADELE_FAMILY_batch_norm, "batch_norm.cu:apply_backward"},
     {ADELE_FAMILY_batch_norm, "batch_norm_sums.cu:partial_statistics"},
@@ -187,7 +188,8 @@ static void a_kernel_that_is_wrong_is_found(void **state) {
         if (family_kind(kernels[i].family) == FAMILY_LIBRARY)
             install_libraries();
         if (kernels[i].family == ADELE_FAMILY_conv2d_hopper ||
-            kernels[i].family == ADELE_FAMILY_weight_gradient_hopper)
+            kernels[i].family == ADELE_FAMILY_weight_gradient_hopper ||
+            kernels[i].family == ADELE_FAMILY_aspp_hopper)
             (void)setenv("SIMT_DEVICE", "hopper", 1);
         run_child(family, NULL);
         (void)unsetenv("SIMT_LIBRARIES");
