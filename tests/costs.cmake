@@ -11,7 +11,7 @@ set(ADELE_COSTS # seconds, about; the first pattern that fits
   "^(simt_(packing|conv2d|conv2d_hopper|conv2d_kernels)|race_(batch_norm|aspp|loss)|isa_.*_networks|test_(corruption|report))$=30"
   "^(golden_deeplab.*|isa_.*_(nan_culprit|resume|trainer.*)|simt_(plan_slices|golden_unet_w8)|fuzz_.*)$=20"
   "^(test_(cli_.*|patches|table|parts|output_(guard|again)|init_(cli|file)|audit(_folds)?|resume|trainer_.*|nan.*)|simt_(aspp|dice|loss|device))$=20"
-  "^(test_(volume_pipeline|page_browser|large_pictures|isa|isa_qemu)|race_pack|instructions|ptx_aspp.*)$=15")
+  "^(test_(volume_pipeline|page_browser|large_pictures|isa|isa_qemu)|race_pack|instructions|(ptx|simt)_aspp.*)$=15")
 
 # For the tests of the current folder: ctest takes properties of no others.
 function(adele_set_costs)

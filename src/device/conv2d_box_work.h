@@ -5,8 +5,9 @@
 //
 // An item is a tile, or two for a pair of blocks, times a run of target channels; it costs as many
 // steps as it has live taps times chunks of 64 source channels. A worker is a block or a pair.
-// Workers take whole items in turn. Where the items that are left do not fill the last round, their
-// steps are dealt out to all workers (stream-K): what a worker does of one item is a segment, its
+// Workers take whole items in turn. Where the items that are left do not fill the last round, or
+// the ones before differ in their steps, the steps of the last few rounds are dealt out to all
+// workers (stream-K): what a worker does of one item is a segment, its
 // sums have a slot of their own, and a second kernel adds up the slots of an item in their order,
 // which costs memory traffic and a launch.
 //

@@ -59,7 +59,7 @@ static void check_rows(struct adele_device *device, const struct hopper_case *ro
 // several blocks share, so that a share begins and ends within a rate.
 static const struct hopper_case sums[] = {
     {SUM, 1, 64, 13, 11, 21, 4, {6, 12, 18, 24}, "128x64", "4", "dst wgmma bf16 128x64, d_src mma"},
-    {SUM, 3, 128, 11, 9, 64, 2, {1, 3}, "128x64", "4", "direct: wgmma bf16 128x64"},
+    {SUM, 3, 64, 11, 9, 64, 2, {1, 3}, "128x64", "4", "direct: wgmma bf16 128x64"},
     {SUM, 1, 56, 5, 5, 120, 7, {1, 2, 3, 4, 1, 6, 7}, "128x128", "2", "direct: wgmma bf16 128x128"},
     {SUM, 2, 64, 9, 15, 192, 1, {0}, "128x256", "4", "direct: wgmma bf16 128x256"},
     {SUM, 2, 64, 7, 12, 64, 3, {2, 0, 2}, "128x64 split", "6", "direct: wgmma bf16 128x64 split"},
@@ -77,7 +77,7 @@ static void check_sums(struct adele_device *device) {
 // tiles.
 static const struct hopper_case concats[] = {
     {CONCAT, 1, 64, 9, 10, 64, 3, {0, 3, 5}, "128x128", "4", "direct: wgmma bf16 128x128"},
-    {CONCAT, 3, 48, 14, 9, 192, 2, {6, 12}, "128x128", "6", "direct: wgmma bf16 128x128"},
+    {CONCAT, 3, 48, 7, 9, 192, 2, {6, 12}, "128x128", "4", "direct: wgmma bf16 128x128"},
     {CONCAT, 1, 64, 5, 5, 64, 7, {1, 2, 3, 4, 0, 6, 1}, "128x64", "6", "direct: wgmma bf16 128x64"},
     {CONCAT, 1, 64, 12, 13, 64, 2, {1, 4}, "128x64 split", "6", "direct: wgmma bf16 128x64 split"},
     {CONCAT, 1, 64, 9, 9, 256, 2, {0, 2}, "128x256", "2", "direct: wgmma bf16 128x256"},

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-enum { MOST_TILES = 2048, MOST_SEGMENTS = 4096 };
+enum { MOST_TILES = 4096, MOST_SEGMENTS = 4096 };
 
-static struct conv2d_box_tile tiles[MOST_TILES + 1];
+static struct conv2d_box_tile tiles[MOST_TILES + CONV2D_BOX_MAX_GROUPS];
 static struct conv2d_box_segment segments[MOST_SEGMENTS];
 static struct conv2d_box_sum sums[MOST_SEGMENTS];
 static int starts[CONV2D_WORK_MOST_BLOCKS + 1];
@@ -163,11 +163,56 @@ static void literal_choices(void **state) {
     }
 }
 
+// The branches of DeepLabv3 at VOC's three scales, whose tiles have one to nine taps: no worker has
+// more than a hundredth above the mean of the steps.
+static void branches_are_shared_evenly(void **state) {
+    (void)state;
+    static const int sizes[] = {40, 56, 84}, rates[] = {0, 6, 12, 18};
+    for (int i = 0; i < 3; i++) {
+        const int size = sizes[i];
+        struct conv2d_boxes boxes = {
+            .n = 10, .h = size, .w = size, .h_source = size, .w_source = size};
+        for (int r = 0; r < 4; r++) {
+            int kernel = rates[r] > 0 ? 3 : 1;
+            conv2d_boxes_add(
+                &boxes, (struct conv2d_box_kernel){kernel, kernel, -rates[r], -rates[r], rates[r]},
+                256 * r);
+        }
+        conv2d_boxes_choose(&boxes);
+        assert_in_range(conv2d_boxes_count(&boxes), 1, MOST_TILES);
+        conv2d_boxes_list(&boxes, tiles);
+        struct conv2d_box_work work = {.tiles = tiles,
+                                       .n_tiles = conv2d_boxes_count(&boxes),
+                                       .is_paired = true,
+                                       .c_target = 256,
+                                       .n_chunks = 64,
+                                       .gpu_blocks = 132,
+                                       .split_blocks = CONV2D_WORK_BLOCKS};
+        work.n_tiles = conv2d_boxes_pair(&boxes, tiles, work.n_tiles);
+        conv2d_box_work_choose(&work);
+        assert_in_range(work.n_segments, 1, MOST_SEGMENTS);
+        conv2d_box_work_list(&work, segments, starts, sums);
+        check_segments(&work);
+        check_sums(&work);
+        double all = 0.0, most = 0.0;
+        for (int j = 0; j < work.n_workers; j++) {
+            double steps = 0.0;
+            for (int k = starts[j]; k < starts[j + 1]; k++)
+                steps += segments[k].n_steps;
+            all += steps;
+            most = steps > most ? steps : most;
+        }
+        if (most > 1.01 * all / work.n_workers)
+            fail_msg("%d x %d: %g steps of %g", size, size, most, all / work.n_workers);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_is_dealt_out_once),
         cmocka_unit_test(splits_do_not_depend_on_the_gpu),
         cmocka_unit_test(literal_choices),
+        cmocka_unit_test(branches_are_shared_evenly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

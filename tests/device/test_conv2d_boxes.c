@@ -76,6 +76,53 @@ static void each_pixel_lies_in_one_tile(void **state) {
     }
 }
 
+// Rates in groups, and a pixel's tiles of each group; one group of all rates' taps.
+static struct conv2d_boxes pyramid_of(int n, int h, int w, bool has_groups) {
+    static const int rates[] = {0, 1, 3, 4, 6, 12, 18};
+    struct conv2d_boxes boxes = {.n = n, .h = h, .w = w, .h_source = h, .w_source = w};
+    for (int r = 0; r < 7; r++) {
+        int kernel = rates[r] > 0 ? 3 : 1;
+        conv2d_boxes_add(&boxes,
+                         (struct conv2d_box_kernel){kernel, kernel, -rates[r], -rates[r], rates[r]},
+                         64 * r);
+    }
+    if (!has_groups) {
+        boxes.n_groups = 1;
+        boxes.groups[0].n_taps = boxes.n_taps;
+    }
+    conv2d_boxes_choose(&boxes);
+    return boxes;
+}
+
+// Of a pyramid: each pixel lies in one tile of each group, pairs are of one group and have its taps
+// alone, and those with most taps come first.
+static void groups_have_their_own_tiles(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct conv2d_boxes boxes = pyramid_of(3, 13, 17, i == 0);
+        struct conv2d_box_tile tiles[MOST_TILES + CONV2D_BOX_MAX_GROUPS];
+        int n_tiles = conv2d_boxes_count(&boxes);
+        unsigned char seen[CONV2D_BOX_MAX_GROUPS][3 * 13 * 17] = {{0}};
+        assert_int_equal(boxes.n_taps, 55);
+        conv2d_boxes_list(&boxes, tiles);
+        for (int j = 0; j < n_tiles; j++)
+            mark_tile(&boxes, &tiles[j], seen[tiles[j].group]);
+        for (int g = 0; g < boxes.n_groups; g++)
+            for (int j = 0; j < 3 * 13 * 17; j++)
+                assert_int_equal(seen[g][j], 1);
+        int n_pairs = conv2d_boxes_pair(&boxes, tiles, n_tiles), n_empty = 0;
+        for (int j = 0; j < n_pairs; j += 2) {
+            assert_int_equal(tiles[j].group, tiles[j + 1].group);
+            assert_true(tiles[j].taps == tiles[j + 1].taps);
+            assert_true(boxes.n_groups == 1 || j == 0 ||
+                        conv2d_box_count_taps(tiles[j].taps) <=
+                            conv2d_box_count_taps(tiles[j - 1].taps));
+            n_empty += tiles[j + 1].n >= boxes.n;
+        }
+        assert_int_equal(n_pairs - n_empty, n_tiles);
+    }
+}
+
 static int count_taps(const struct conv2d_boxes *boxes) {
     struct conv2d_box_tile tiles[MOST_TILES + 1];
     int n_tiles = conv2d_boxes_count(boxes), taps = 0;
@@ -155,6 +202,7 @@ static void parities_have_all_taps(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_pixel_lies_in_one_tile),
+        cmocka_unit_test(groups_have_their_own_tiles),
         cmocka_unit_test(taps_in_the_padding_are_skipped),
         cmocka_unit_test(parities_have_all_taps),
         cmocka_unit_test(a_pair_shares_its_taps),

@@ -19,6 +19,9 @@ set(split_no_barrier_from [[__syncthreads(); // the buffer is whole]])
 set(split_no_barrier_to "")
 set(split_no_end_from "tma_store_commit();\n        tma_store_wait<0>();")
 set(split_no_end_to "tma_store_commit();")
+# Of conv2d_hopper.cu, where branches of a pyramid begin.
+set(pyramid_source_from [[tap.source + at.chunk * HOPPER_STEP]])
+set(pyramid_source_to [[at.chunk * HOPPER_STEP]])
 # Of the weight gradient: conv2d_hopper_multiply.cuh, conv2d_weight_gradient_hopper.cu.
 set(gradient_weak_wait_from [[wgmma_wait<1>();]])
 set(gradient_weak_wait_to [[wgmma_wait<2>();]])
