@@ -120,8 +120,7 @@ static adele_status make_noise(struct audit *audit, const struct model *model) {
     TRY(dataset_load(audit->dataset, SPLIT_TRAIN, false, &audit->noisy));
     memory_free(audit->noisy.images);
     audit->noisy.images = NULL;
-    TRY(noise_images_apply(&model->config->data.noise, audit->dataset, SPLIT_TRAIN, &audit->noisy,
-                           &report));
+    TRY(noise_images_apply(&model->config->data.noise, audit->dataset, &audit->noisy, &report));
     log_line(LOG_INFO, "the labels are those of data.noise, at %d x %d pixels (height x width)",
              audit->noisy.h, audit->noisy.w);
     return check_noise(audit, model);

@@ -40,7 +40,7 @@ static adele_status add_noise(struct run_data *data) {
         return FAIL(ADELE_CONFIG, "Remove data.noise, or data.noisy_labels and data.true_labels.",
                     "data.noise needs clean labels, but noisy and true labels are given");
     struct noise_report *report = &data->noise;
-    TRY(noise_images_apply(&data->config->data.noise, data->dataset, SPLIT_TRAIN, images, report));
+    TRY(noise_images_apply(&data->config->data.noise, data->dataset, images, report));
     log_line(LOG_INFO,
              "data.noise has changed the training labels: their foreground mIoU with the given "
              "ones is %.4f (strength %.3f)",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Noise for the labels of a loaded split: what data.noise does to a run's training labels.
+// Noise for the labels of the loaded train split: what data.noise does to them.
 #ifndef ADELE_NOISE_NOISE_IMAGES_H
 #define ADELE_NOISE_NOISE_IMAGES_H
 
@@ -10,7 +10,6 @@
 // configuration give the same labels. images->truth must be NULL.
 ADELE_MUST_CHECK adele_status noise_images_apply(const struct noise_config *config,
                                                  const struct dataset *dataset,
-                                                 enum dataset_split split,
                                                  struct dataset_images *images,
                                                  struct noise_report *out);
 #endif

@@ -298,7 +298,7 @@ static void draw_plot(cairo_t *cairo, const struct comparison *figure, struct pl
         if (!isfinite(last))
             continue;
         plot_curve(cairo, axes, line->n, line->epochs, values, line->colour, is_main ? 2.8 : 2.0);
-        plot_points(cairo, axes, 1, &epoch, &last, line->colour, 1.0, is_main ? 4.5 : 3.2);
+        plot_points(cairo, axes, 1, &epoch, &last, line->colour, is_main ? 4.5 : 3.2);
     }
     if (is_main)
         draw_best(cairo, figure, axes);

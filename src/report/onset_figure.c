@@ -124,7 +124,7 @@ static void draw_onset(cairo_t *cairo, const struct plot_axes *axes,
 static void draw_upper(cairo_t *cairo, const struct plot_axes *axes,
                        const struct category_curve *curve) {
     plot_axes_draw(cairo, axes);
-    plot_points(cairo, axes, curve->n, curve->epochs, curve->iou, PLOT_SKY, 1.0, 2.6);
+    plot_points(cairo, axes, curve->n, curve->epochs, curve->iou, PLOT_SKY, 2.6);
     if (curve->has_fit)
         plot_curve(cairo, axes, curve->n_fit, curve->fit_epochs, curve->fit_iou, PLOT_BLUE, 2.2);
     draw_onset(cairo, axes, curve, true);

@@ -199,10 +199,10 @@ void plot_curve(cairo_t *cairo, const struct plot_axes *axes, int n, const doubl
 }
 
 void plot_points(cairo_t *cairo, const struct plot_axes *axes, int n, const double *x,
-                 const double *y, uint32_t colour, double alpha, double radius) {
+                 const double *y, uint32_t colour, double radius) {
     cairo_save(cairo);
     clip_to_axes(cairo, axes, 2.0 * radius);
-    plot_set_colour(cairo, colour, alpha);
+    plot_set_colour(cairo, colour, 1.0);
     for (int i = 0; i < n; i++) {
         if (!isfinite(x[i]) || !isfinite(y[i]))
             continue;

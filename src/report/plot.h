@@ -73,7 +73,7 @@ double plot_axes_y(const struct plot_axes *axes, double y);
 void plot_curve(cairo_t *cairo, const struct plot_axes *axes, int n, const double *x,
                 const double *y, uint32_t colour, double width);
 void plot_points(cairo_t *cairo, const struct plot_axes *axes, int n, const double *x,
-                 const double *y, uint32_t colour, double alpha, double radius);
+                 const double *y, uint32_t colour, double radius);
 void plot_dashed_line(cairo_t *cairo, double x0, double y0, double x1, double y1, uint32_t colour,
                       double width);
 #endif

@@ -137,10 +137,11 @@ static struct ends ends_of(const double *values, int n) {
     return ends;
 }
 
-static adele_status read_ends(const struct report_run *run, const char *name, struct ends *out) {
+// The last value of a table's foreground mIoU.
+static adele_status read_last(const struct report_run *run, const char *table, double *out) {
     OWNED double *values = NULL;
-    TRY(report_run_series(run, &values, "%s", name));
-    *out = ends_of(values, run->records.n);
+    TRY(report_run_foreground(run, &values, table));
+    *out = ends_of(values, run->records.n).last;
     return ADELE_OK;
 }
 
@@ -150,8 +151,7 @@ adele_status report_run_summarize(const struct report_run *run, struct report_su
                                      .best = NAN,
                                      .best_epoch = NAN,
                                      .split = "test"};
-    double *values = NULL;
-    struct ends ends = {NAN, NAN};
+    OWNED double *values = NULL, *labels = NULL;
     TRY(report_run_series(run, &values, "test/pred_vs_true/miou_foreground"));
     if (values == NULL) {
         summary.split = "val";
@@ -164,16 +164,11 @@ adele_status report_run_summarize(const struct report_run *run, struct report_su
         }
     }
     summary.last = ends_of(values, n).last;
-    memory_free(values);
-    TRY(read_ends(run, "train/labels_vs_true/miou_foreground", &ends));
-    summary.labels_first = ends.first;
-    summary.labels_last = ends.last;
-    TRY(report_run_foreground(run, &values, "train/early_learning"));
-    summary.early_learning_last = ends_of(values, n).last;
-    memory_free(values);
-    TRY(report_run_foreground(run, &values, "train/memorization"));
-    summary.memorization_last = ends_of(values, n).last;
-    memory_free(values);
+    TRY(report_run_series(run, &labels, "train/labels_vs_true/miou_foreground"));
+    summary.labels_first = ends_of(labels, n).first;
+    summary.labels_last = ends_of(labels, n).last;
+    TRY(read_last(run, "train/early_learning", &summary.early_learning_last));
+    TRY(read_last(run, "train/memorization", &summary.memorization_last));
     summary.name = memory_strdup(run->name);
     TRY(CHECK_MEMORY(summary.name));
     *out = summary;
