@@ -15,11 +15,11 @@
 #include "data/label_lookup.h"
 #include "noise/noise_images.h"
 #include "output/label_store.h"
+#include "predict/case_findings.h"
 #include "predict/case_ranks.h"
 #include "predict/model_output.h"
-#include "ranks/case_findings.h"
+#include "predict/shared_output.h"
 #include "ranks/rank_facts.h"
-#include "ranks/shared_output.h"
 #include "run_folder/run_folder.h"
 
 #include <inttypes.h>

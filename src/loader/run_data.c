@@ -6,9 +6,9 @@
 #include "base/log.h"
 #include "data/foreground.h"
 #include "loader/patches.h"
+#include "loader/rank_files.h"
 #include "loader/shared_images.h"
 #include "noise/noise_images.h"
-#include "ranks/rank_facts.h"
 #include "run_folder/run_folder.h"
 
 #include <string.h>
@@ -88,7 +88,7 @@ static adele_status load_splits(struct run_data *data) {
     config_dataset(data->config, &config);
     // A split that one rank alone lacks would leave the others waiting for it.
     TRY(ranks_agree(data->ranks, dataset_open(&config, &data->dataset)));
-    TRY(rank_facts_compare_files(data->ranks, data->dataset));
+    TRY(rank_files_compare(data->ranks, data->dataset));
     data->n_categories = data->dataset->n_categories;
     TRY(load_split(data, SPLIT_TRAIN));
     TRY(load_split(data, SPLIT_VAL));

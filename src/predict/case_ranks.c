@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "loader/rank_files.h"
 #include "ranks/rank_facts.h"
 
 #include <stdio.h>
@@ -43,7 +44,7 @@ adele_status case_ranks_begin(const struct model_options *options, const struct 
                               adele_status status) {
     TRY(ranks_agree(options->ranks, status));
     TRY(compare_options(options, dataset));
-    return rank_facts_compare_files(options->ranks, dataset);
+    return rank_files_compare(options->ranks, dataset);
 }
 
 // ---- rounds -------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "predict/case_batch.h"
+#include "predict/case_findings.h"
 #include "predict/case_ranks.h"
+#include "predict/shared_output.h"
 #include "predict/window_case.h"
-#include "ranks/case_findings.h"
-#include "ranks/shared_output.h"
 #include "scores/map_counter.h"
 #include "scores/score_cases.h"
 

@@ -5,7 +5,6 @@
 #ifndef ADELE_RANKS_RANK_FACTS_H
 #define ADELE_RANKS_RANK_FACTS_H
 
-#include "data/dataset.h"
 #include "ranks/ranks.h"
 
 #define RANK_FACT_BYTES 192
@@ -21,9 +20,6 @@ void rank_fact_set_option(struct rank_fact *fact, const char *name, const char *
 // One process: nothing is compared.
 ADELE_MUST_CHECK adele_status rank_facts_compare(struct ranks *ranks, int n,
                                                  const struct rank_fact *facts);
-// Names and sizes of the files of all splits, before they are read.
-ADELE_MUST_CHECK adele_status rank_facts_compare_files(struct ranks *ranks,
-                                                       const struct dataset *dataset);
 // Of a message about ranks that differ: what to do.
 extern const char rank_facts_hint[];
 #endif

@@ -10,7 +10,7 @@
 #include "data/notes.h"
 #include "data/palette_check.h"
 #include "output/output.h"
-#include "ranks/case_findings.h"
+#include "predict/case_findings.h"
 #include "ranks/rank_facts.h"
 #include "support/mpirun.h"
 #include "support/scratch.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ranks/shared_output.h"
+#include "predict/shared_output.h"
 
 #include "base/clock.h"
 #include "base/fail.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What ranks have found in the files of their own cases, and what all have to know.
-#ifndef ADELE_RANKS_CASE_FINDINGS_H
-#define ADELE_RANKS_CASE_FINDINGS_H
+#ifndef ADELE_PREDICT_CASE_FINDINGS_H
+#define ADELE_PREDICT_CASE_FINDINGS_H
 
 #include "data/dataset.h"
 #include "ranks/ranks.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The folder of the output of several ranks, in which each of them writes the masks of its cases.
-#ifndef ADELE_RANKS_SHARED_OUTPUT_H
-#define ADELE_RANKS_SHARED_OUTPUT_H
+#ifndef ADELE_PREDICT_SHARED_OUTPUT_H
+#define ADELE_PREDICT_SHARED_OUTPUT_H
 
 #include "output/output.h"
 #include "ranks/ranks.h"

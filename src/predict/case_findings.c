@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "ranks/case_findings.h"
+#include "predict/case_findings.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"
