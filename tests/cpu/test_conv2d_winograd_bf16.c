@@ -16,8 +16,6 @@
 // between 2^-8 / sqrt(12) and 2^-8 / sqrt(3).
 #include "cpu/conv2d_parts.h"
 #include "cpu/isa.h"
-#include "reference/reference.h"
-#include "support/compare.h"
 #include "support/conv2d_problem.h"
 #include "support/skip.h"
 #include "support/sums.h"
@@ -82,46 +80,35 @@ static void test_formula(void **state) {
 
 // ---- error, threads -----------------------------------------------------------------------------
 
-// An op of the users' device that multiplies in bf16, and its results.
-struct results {
-    struct arena arena;
-    struct adele_device *device;
-    struct conv2d_problem p; // whose own results are those of the reference
-    float *dst, *d_src, *d_weight;
-    size_t workspace_bytes;
-};
-
-static void run(struct results *r, const int *row, bool adds) {
+// An op of the users' device that multiplies in bf16; its reference does not.
+static void run(struct op_run *r, const int *row, bool adds) {
+    struct adele_device *device = NULL;
     struct adele_conv2d_desc desc = conv2d_desc_of(row);
-    struct adele_op *op = NULL;
     desc.has_bias = false;
-    assert_int_equal(adele_device_open("cpu", ADELE_PRECISION_BF16, &r->device), ADELE_OK);
-    arena_open(&r->arena, r->device);
-    r->p = conv2d_problem_make(&r->arena, desc);
-    memset(r->p.d_weight, 0, r->p.n_weights * sizeof(float));
     desc.precision = ADELE_PRECISION_BF16;
-    assert_int_equal(r->device->iface->conv2d_create(r->device, &desc, &op), ADELE_OK);
-    if (strncmp(op->engine, "our winograd avx512_bf16", 24) != 0)
-        fail_msg("runs as: %s", op->engine);
-    struct adele_conv2d_args args = conv2d_device_args(&r->arena, &r->p, op, adds);
-    assert_int_equal(r->device->iface->conv2d_forward(op, &args), ADELE_OK);
-    assert_int_equal(r->device->iface->conv2d_backward(op, &args), ADELE_OK);
-    r->dst = arena_tensor_download(&r->arena, args.dst, r->p.out);
-    r->d_src = arena_tensor_download(&r->arena, args.d_src, r->p.in);
-    r->d_weight = arena_download(&r->arena, args.d_weight, r->p.n_weights);
-    r->workspace_bytes = op->workspace_bytes;
-    r->device->iface->op_destroy(op);
+    assert_int_equal(adele_device_open("cpu", ADELE_PRECISION_BF16, &device), ADELE_OK);
+    conv2d_open(r, device, desc, adds);
+    r->problem.desc.conv2d.precision = ADELE_PRECISION_FP32;
+    memset(op_values(r, "d_weight"), 0,
+           problem_find(&r->problem, "d_weight")->count * sizeof(float));
+    op_set(r, "d_weight", NULL);
+    if (strncmp(r->op->engine, "our winograd avx512_bf16", 24) != 0)
+        fail_msg("runs as: %s", r->op->engine);
+    op_forward(r);
+    op_backward(r);
 }
 
-static void results_close(struct results *r) {
-    arena_close(&r->arena);
-    adele_device_close(r->device);
+static void close_run(struct op_run *r) {
+    struct adele_device *device = r->arena.device;
+    op_close(r);
+    adele_device_close(device);
 }
 
 // n_terms products of values from [-1, 1] have the variance n_terms / 9. Each element is close, and
 // all of them are in the mean.
-static void check_pass(const char *what, const float *got, const float *want,
-                       struct adele_shape shape, double n_terms, double stored) {
+static void check_pass(struct op_run *r, const char *what, struct adele_shape shape, double n_terms,
+                       double stored) {
+    const float *got = op_result(r, what), *want = op_values(r, what);
     double rms = relative_error() * sqrt(n_terms / 9.0), squares = 0.0;
     struct sums_error error = {
         .n_terms = n_terms, .factor = SUMS_OWN_WINOGRAD, .random = rms, .relative = stored};
@@ -148,41 +135,38 @@ static const int cases[][9] = {
 static void test_error(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct results r;
-        bool adds = i % 2 == 0;
-        run(&r, cases[i], adds);
-        struct adele_conv2d_args host = conv2d_host_args(&r.p, adds);
-        reference_conv2d_forward(&r.p.desc, &host);
-        reference_conv2d_backward(&r.p.desc, &host);
-        double stored = device_tolerance(r.device, SUMS_STORED);
-        check_pass("dst", r.dst, r.p.dst, r.p.out, 9.0 * r.p.in.c, stored);
-        check_pass("d_src", r.d_src, r.p.d_src, r.p.in, 9.0 * r.p.out.c, stored);
-        struct adele_shape weight = {r.p.out.c, r.p.in.c, 3, 3};
-        check_pass("d_weight", r.d_weight, r.p.d_weight, weight,
-                   (double)r.p.out.n * r.p.out.h * r.p.out.w, SUMS_STORED);
-        results_close(&r);
+        struct op_run r;
+        run(&r, cases[i], i % 2 == 0);
+        problem_run_reference(&r.problem, &r.host, false);
+        problem_run_reference(&r.problem, &r.host, true);
+        struct adele_shape in = op_shape(&r, "src"), out = op_shape(&r, "dst");
+        struct adele_shape weight = {out.c, in.c, 3, 3};
+        double stored = device_tolerance(r.arena.device, SUMS_STORED);
+        check_pass(&r, "dst", out, 9.0 * in.c, stored);
+        check_pass(&r, "d_src", in, 9.0 * out.c, stored);
+        check_pass(&r, "d_weight", weight, (double)out.n * out.h * out.w, SUMS_STORED);
+        close_run(&r);
     }
 }
 
 static void test_threads(void **state) {
+    static const char *const written[] = {"dst", "d_src", "d_weight"};
     (void)state;
     int n_threads = omp_get_max_threads();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct results r[3];
+        struct op_run r[3];
         for (int k = 0; k < 3; k++) {
             omp_set_num_threads(1 + 2 * k);
             run(&r[k], cases[i], false);
         }
         omp_set_num_threads(n_threads);
-        size_t n_in = shape_count(r[0].p.in), n_out = shape_count(r[0].p.out);
-        for (int k = 1; k < 3; k++) {
-            assert_true(compare_bytes("dst", r[k].dst, r[0].dst, n_out * sizeof(float)));
-            assert_true(compare_bytes("d_src", r[k].d_src, r[0].d_src, n_in * sizeof(float)));
-            assert_true(compare_bytes("d_weight", r[k].d_weight, r[0].d_weight,
-                                      r[0].p.n_weights * sizeof(float)));
+        for (int j = 0; j < 3; j++) {
+            const float *first = op_result(&r[0], written[j]);
+            for (int k = 1; k < 3; k++)
+                op_compare_bits(&r[k], written[j], first);
         }
         for (int k = 0; k < 3; k++)
-            results_close(&r[k]);
+            close_run(&r[k]);
     }
 }
 

@@ -21,7 +21,7 @@ static void open_run(struct op_run *run, struct adele_device *device,
 // changes.
 static void check_recomputed(struct op_run *run) {
     struct arena *arena = &run->arena;
-    struct adele_shape shape = problem_find(&run->problem, "dst")->shape;
+    struct adele_shape shape = op_shape(run, "dst");
     size_t n = (size_t)shape.c, bytes = n * sizeof(float);
     struct adele_batch_norm_args again = run->device.batch_norm;
     again.from_saved = true;
@@ -60,8 +60,7 @@ static void check(struct adele_device *device, struct adele_batch_norm_desc desc
     }
     op_forward(&run);
     reference_batch_norm_forward(&desc, &run.host.batch_norm);
-    struct adele_shape shape = {desc.n, desc.c, desc.h, desc.w};
-    float *dst = arena_tensor_download(&run.arena, run.device.batch_norm.dst, shape);
+    float *dst = op_result(&run, "dst");
     assert_true(compare_f32("dst", dst, run.host.batch_norm.dst, desc.n, desc.c, desc.h, desc.w,
                             4e-6, rounding));
     for (int i = 0; i < 4; i++)

@@ -5,17 +5,12 @@
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
-#include "reference/reference.h"
-#include "support/compare.h"
 #include "support/conv2d_problem.h"
-#include "support/devices.h"
-#include "support/gradient.h"
 #include "support/train_step.h"
 
 #include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -88,41 +83,17 @@ static void check_tf32(struct adele_device *device) {
     }
 }
 
-static double evaluate(const void *context) {
-    const struct conv2d_problem *p = context;
-    struct adele_conv2d_args args = conv2d_host_args(p, false);
-    reference_conv2d_forward(&p->desc, &args);
-    return gradient_dot(p->d_dst, p->dst, shape_count(p->out));
-}
-
 // The convolution is linear in each argument, so a large step costs no accuracy; what is left is
 // the rounding of the outputs to float.
 static void check_gradient(struct adele_device *device) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct arena arena;
-        arena_open(&arena, device);
-        struct adele_conv2d_desc desc = conv2d_desc_of(cases[i]);
-        struct conv2d_problem p = conv2d_problem_make(&arena, desc);
+        struct op_run run;
         // Each value of a bf16 tensor is rounded by 0.43 of 2^-8 of it in the root mean square, and
         // so is the sum, of its terms: nearly five times that.
-        double tolerance = device_is_bf16(device) ? 2.0 / 256.0 : 1e-4;
-        memset(p.d_weight, 0, p.n_weights * sizeof(float));
-        memset(p.d_bias, 0, (size_t)desc.c_out * sizeof(float));
-        struct adele_op *op = NULL;
-        check_ok(device->iface->conv2d_create(device, &desc, &op));
-        struct adele_conv2d_args args = conv2d_device_args(&arena, &p, op, false);
-        check_ok(device->iface->conv2d_backward(op, &args));
-        assert_true(gradient_agrees("src", evaluate, &p, p.src,
-                                    arena_tensor_download(&arena, args.d_src, p.in),
-                                    shape_count(p.in), 11, 0.5, tolerance));
-        assert_true(gradient_agrees("weight", evaluate, &p, p.weight,
-                                    arena_download(&arena, args.d_weight, p.n_weights), p.n_weights,
-                                    12, 0.5, 1e-4));
-        assert_true(gradient_agrees("bias", evaluate, &p, p.bias,
-                                    arena_download(&arena, args.d_bias, (size_t)desc.c_out),
-                                    (size_t)desc.c_out, 13, 0.5, 1e-4));
-        device->iface->op_destroy(op);
-        arena_close(&arena);
+        double of_tensors = device_is_bf16(device) ? 2.0 / 256.0 : 1e-4;
+        conv2d_open(&run, device, conv2d_desc_of(cases[i]), false);
+        op_check_gradients(&run, 0.5, of_tensors, 1e-4);
+        op_close(&run);
     }
 }
 
@@ -135,9 +106,7 @@ static void check_bad_descriptors(struct adele_device *device) {
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct adele_conv2d_desc desc = conv2d_desc_of(bad[i]);
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
+        op_check_refused(device, ADELE_OP_conv2d, &desc);
     }
     device->iface->op_destroy(NULL);
 }
@@ -153,28 +122,18 @@ static void check_allocator(struct adele_device *device) {
 
 // A run allocates nothing, and twice the same call gives the same bits.
 static void check_repeatable(struct adele_device *device) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct adele_conv2d_desc desc = conv2d_desc_of(cases[24]);
-    struct conv2d_problem p = conv2d_problem_make(&arena, desc);
-    struct adele_op *op = NULL;
-    check_ok(device->iface->conv2d_create(device, &desc, &op));
-    struct adele_conv2d_args first = conv2d_device_args(&arena, &p, op, false);
-    struct adele_conv2d_args second = conv2d_device_args(&arena, &p, op, false);
-    memory_fail_at(-1);
-    check_ok(device->iface->conv2d_forward(op, &first));
-    check_ok(device->iface->conv2d_backward(op, &first));
-    check_ok(device->iface->conv2d_forward(op, &second));
-    check_ok(device->iface->conv2d_backward(op, &second));
-    assert_int_equal(memory_count(), 0);
-    assert_true(compare_bytes("dst", arena_tensor_download(&arena, first.dst, p.out),
-                              arena_tensor_download(&arena, second.dst, p.out),
-                              shape_count(p.out) * sizeof(float)));
-    assert_true(compare_bytes("d_weight", arena_download(&arena, first.d_weight, p.n_weights),
-                              arena_download(&arena, second.d_weight, p.n_weights),
-                              p.n_weights * sizeof(float)));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    struct op_run runs[2];
+    for (int i = 0; i < 2; i++) {
+        conv2d_open(&runs[i], device, conv2d_desc_of(cases[24]), false);
+        memory_fail_at(-1);
+        op_forward(&runs[i]);
+        op_backward(&runs[i]);
+        assert_int_equal(memory_count(), 0);
+    }
+    op_compare_bits(&runs[1], "dst", op_result(&runs[0], "dst"));
+    op_compare_bits(&runs[1], "d_weight", op_result(&runs[0], "d_weight"));
+    for (int i = 0; i < 2; i++)
+        op_close(&runs[i]);
 }
 
 // Our own kernels promise the same bits for any number of threads; oneDNN's weight gradient does
@@ -188,35 +147,22 @@ static void test_threads(void **state) {
                                     {2, 17, 16, 15, 24, 1, 1, 0, 1}};
     int n_threads = omp_get_max_threads();
     for (size_t i = 0; i < 2 * sizeof shapes / sizeof shapes[0]; i++) {
-        struct adele_conv2d_desc desc = conv2d_desc_of(shapes[i / 2]);
-        struct arena arenas[2];
-        float *dst[2], *d_weight[2];
-        struct conv2d_problem p;
-        bool is_own = false;
-        for (int run = 0; run < 2; run++) {
+        struct op_run runs[2];
+        for (int k = 0; k < 2; k++) {
             struct adele_device *device = NULL;
-            struct adele_op *op = NULL;
-            omp_set_num_threads(run == 0 ? 1 : 3);
+            omp_set_num_threads(k == 0 ? 1 : 3);
             check_ok(cpu_device_create_with_block(8, i % 2 == 1, &device));
-            arena_open(&arenas[run], device);
-            p = conv2d_problem_make(&arenas[run], desc);
-            check_ok(device->iface->conv2d_create(device, &desc, &op));
-            struct adele_conv2d_args args = conv2d_device_args(&arenas[run], &p, op, false);
-            check_ok(device->iface->conv2d_forward(op, &args));
-            check_ok(device->iface->conv2d_backward(op, &args));
-            dst[run] = arena_tensor_download(&arenas[run], args.dst, p.out);
-            d_weight[run] = arena_download(&arenas[run], args.d_weight, p.n_weights);
-            is_own = strstr(op->engine, "d_weight our") != NULL;
-            device->iface->op_destroy(op);
+            conv2d_open(&runs[k], device, conv2d_desc_of(shapes[i / 2]), false);
+            op_forward(&runs[k]);
+            op_backward(&runs[k]);
+            assert_non_null(strstr(runs[k].op->engine, "d_weight our"));
         }
         omp_set_num_threads(n_threads);
-        assert_true(compare_bytes("dst", dst[1], dst[0], shape_count(p.out) * sizeof(float)));
-        assert_true(is_own);
-        assert_true(
-            compare_bytes("d_weight", d_weight[1], d_weight[0], p.n_weights * sizeof(float)));
-        for (int run = 0; run < 2; run++) {
-            struct adele_device *device = arenas[run].device;
-            arena_close(&arenas[run]);
+        op_compare_bits(&runs[1], "dst", op_result(&runs[0], "dst"));
+        op_compare_bits(&runs[1], "d_weight", op_result(&runs[0], "d_weight"));
+        for (int k = 0; k < 2; k++) {
+            struct adele_device *device = runs[k].arena.device;
+            op_close(&runs[k]);
             adele_device_close(device);
         }
     }

@@ -3,7 +3,6 @@
 // weight gradient, at shapes that need every path of them. The emulator becomes such a GPU; the
 // interpreter is one where PTX_SM is 90; a real GPU is what it is.
 #include "device/families.h"
-#include "support/compare.h"
 #include "support/conv2d_problem.h"
 #include "support/hopper.h"
 
@@ -135,20 +134,14 @@ static const int gradient_cases[][9] = {
 
 // Twice from the same numbers: the same bits.
 static void check_repeated(struct adele_device *device, struct adele_conv2d_desc desc) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct conv2d_problem p = conv2d_problem_make(&arena, desc);
-    struct adele_op *op = NULL;
-    float *d_weight[2];
-    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
-    for (int run = 0; run < 2; run++) {
-        struct adele_conv2d_args args = conv2d_device_args(&arena, &p, op, false);
-        assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
-        d_weight[run] = arena_download(&arena, args.d_weight, p.n_weights);
-    }
-    assert_true(compare_bytes("d_weight", d_weight[1], d_weight[0], p.n_weights * sizeof(float)));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    struct op_run run;
+    conv2d_open(&run, device, desc, false);
+    op_backward(&run);
+    const float *first = op_result(&run, "d_weight");
+    op_set(&run, "d_weight", NULL);
+    op_backward(&run);
+    op_compare_bits(&run, "d_weight", first);
+    op_close(&run);
 }
 
 static void check_gradients(struct adele_device *device) {

@@ -79,8 +79,7 @@ static void draw(struct adele_device *device, struct adele_dropout_desc desc, ui
     op_set(&run, "sample_ids", of_ids);
     run.device.dropout.epoch = epoch;
     op_forward(&run);
-    memcpy(out, arena_tensor_download(&run.arena, run.device.dropout.dst, shape),
-           shape_count(shape) * sizeof *out);
+    memcpy(out, op_result(&run, "dst"), shape_count(shape) * sizeof *out);
     op_close(&run);
 }
 

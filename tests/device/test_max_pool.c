@@ -112,10 +112,8 @@ static void check_nan(struct adele_device *device) {
         op_set(&run, "src", NULL);
         op_forward(&run);
         reference_max_pool_forward(&descs[i], &run.host.max_pool);
-        const struct field *dst = problem_find(&run.problem, "dst");
-        const float *got = arena_tensor_download(&run.arena, run.device.max_pool.dst, dst->shape);
-        const float *want = op_values(&run, "dst");
-        for (size_t k = 0; k < field_count(dst); k++)
+        const float *got = op_result(&run, "dst"), *want = op_values(&run, "dst");
+        for (size_t k = 0; k < shape_count(op_shape(&run, "dst")); k++)
             assert_true(isnan(want[k]) ? isnan(got[k]) : got[k] == want[k]);
         op_close(&run);
     }
@@ -130,7 +128,7 @@ static void check_gradient(struct adele_device *device) {
         struct op_run run;
         open_run(&run, device, desc_of(cases[i]), 1, false);
         // A stride coprime to the number of pixels visits each level of the tensor once.
-        size_t n = field_count(problem_find(&run.problem, "src"));
+        size_t n = shape_count(op_shape(&run, "src"));
         for (size_t k = 0; k < n; k++)
             op_values(&run, "src")[k] = (float)((k * 7919) % n);
         op_set(&run, "src", NULL);

@@ -78,7 +78,7 @@ static void check_identity(struct adele_device *device) {
     problem_rescale(&desc, &problem);
     op_open(&run, device, &problem);
     op_forward(&run);
-    op_compare(&run, "dst", op_values(&run, "src"), 0.0, 0.0);
+    op_compare_bits(&run, "dst", op_values(&run, "src"));
     op_close(&run);
 }
 

@@ -90,6 +90,10 @@ float *op_values(const struct op_run *run, const char *name) {
     return args_pointer(&run->host, field->offset);
 }
 
+struct adele_shape op_shape(const struct op_run *run, const char *name) {
+    return find(run, name)->shape;
+}
+
 void op_set(struct op_run *run, const char *name, const void *values) {
     const struct adele_device *device = run->arena.device;
     const struct field *field = find(run, name);
@@ -119,13 +123,19 @@ void op_backward(struct op_run *run) {
 }
 
 // From the device; halves become floats.
-static const void *fetch(struct op_run *run, const struct field *field) {
+static void *fetch(struct op_run *run, const struct field *field) {
     const void *from = args_pointer(&run->device, field->offset);
     if (field->type == FIELD_TENSOR)
         return arena_tensor_download(&run->arena, from, field->shape);
     if (field->type == FIELD_FLOATS)
         return arena_download(&run->arena, from, field->count);
     return maps_download(&run->arena, from, bytes_of(field));
+}
+
+float *op_result(struct op_run *run, const char *name) {
+    const struct field *field = find(run, name);
+    assert_true(is_float(field));
+    return fetch(run, field);
 }
 
 static const float *floats_of_halves(struct arena *arena, const uint16_t *halves, size_t count) {
@@ -157,6 +167,11 @@ void op_compare(struct op_run *run, const char *name, const float *want, double 
     const struct field *field = find(run, name);
     compare(run, field, want != NULL ? want : args_pointer(&run->host, field->offset), absolute,
             relative);
+}
+
+void op_compare_bits(struct op_run *run, const char *name, const float *want) {
+    size_t bytes = field_count(find(run, name)) * sizeof(float);
+    assert_true(compare_bytes(name, op_result(run, name), want, bytes));
 }
 
 static void check_pass(struct op_run *run, bool is_backward, double absolute, double relative) {

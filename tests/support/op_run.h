@@ -22,13 +22,17 @@ void op_close(struct op_run *run);
 // The host's array `name`, of tensors and floats; op_set brings other values into it, or those that
 // it has been given by hand (NULL), and to the device.
 float *op_values(const struct op_run *run, const char *name);
+struct adele_shape op_shape(const struct op_run *run, const char *name); // of a tensor
 void op_set(struct op_run *run, const char *name, const void *values);
 
 void op_forward(struct op_run *run); // on the device
 void op_backward(struct op_run *run);
+float *op_result(struct op_run *run, const char *name); // of tensors and floats, from the device
 // Array `name` on the device against `want`; NULL: against the host's.
 void op_compare(struct op_run *run, const char *name, const float *want, double absolute,
                 double relative);
+// The same bits, of tensors and floats.
+void op_compare_bits(struct op_run *run, const char *name, const float *want);
 // A pass of both, then all that it writes; copies have to be equal.
 void op_check_forward(struct op_run *run, double absolute, double relative);
 void op_check_backward(struct op_run *run, double absolute, double relative);
