@@ -2,16 +2,13 @@
 // The weight and bias gradients of a convolution where there are enough pixels that a GPU splits
 // their sum: test_conv2d has the small shapes.
 #include "reference/reference.h"
-#include "support/compare.h"
 #include "support/conv2d_problem.h"
-#include "support/devices.h"
 #include "support/sums.h"
 #include "support/tensor_core_tolerance.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -53,56 +50,31 @@ static struct sums_error error_of(const struct adele_device *device, const struc
 
 // Runs twice from the same numbers: right, and the same bits.
 static void check(struct adele_device *device, struct adele_conv2d_desc desc) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct adele_shape in = {desc.n, desc.c_in, desc.h_in, desc.w_in};
-    struct adele_shape out = {
-        desc.n, desc.c_out,
-        adele_conv2d_extent(desc.h_in, desc.kernel, desc.stride, desc.pad, desc.dilation),
-        adele_conv2d_extent(desc.w_in, desc.kernel, desc.stride, desc.pad, desc.dilation)};
-    size_t n_bias = (size_t)desc.c_out;
-    size_t n_weights = n_bias * (size_t)desc.c_in * (size_t)desc.kernel * (size_t)desc.kernel;
-    struct adele_conv2d_args host = {
-        .src = arena_random(&arena, 1, shape_count(in), -1.0, 1.0),
-        .d_dst = arena_random(&arena, 2, shape_count(out), -1.0, 1.0),
-        .weight = arena_random(&arena, 3, n_weights, -1.0, 1.0),
-        .d_weight = arena_random(&arena, 4, n_weights, -1.0, 1.0),
-        .d_bias = arena_random(&arena, 5, n_bias, -1.0, 1.0),
-    };
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
-    if (device_leaves_op(device, op)) {
-        device->iface->op_destroy(op);
-        arena_close(&arena);
-        return;
+    static const char *const gradients[] = {"d_weight", "d_bias"};
+    const float *first[2];
+    struct op_run run;
+    conv2d_open(&run, device, desc, false);
+    if (!device_leaves_op(device, run.op)) {
+        struct adele_shape out = op_shape(&run, "dst");
+        double n_pixels = (double)out.n * out.h * out.w;
+        struct sums_error errors[] = {error_of(device, run.op, &desc, n_pixels),
+                                      {.n_terms = n_pixels, .relative = SUMS_STORED}};
+        struct adele_shape shapes[] = {{desc.c_out, desc.c_in, desc.kernel, desc.kernel},
+                                       {1, desc.c_out, 1, 1}};
+        op_backward(&run);
+        for (int i = 0; i < 2; i++) {
+            first[i] = op_result(&run, gradients[i]);
+            op_set(&run, gradients[i], NULL);
+        }
+        op_backward(&run);
+        reference_conv2d_backward(&desc, &run.host.conv2d);
+        for (int i = 0; i < 2; i++) {
+            op_compare_bits(&run, gradients[i], first[i]);
+            assert_true(sums_agree(gradients[i], first[i], op_values(&run, gradients[i]), shapes[i],
+                                   &errors[i]));
+        }
     }
-    float *d_weight[2], *d_bias[2];
-    for (int run = 0; run < 2; run++) {
-        struct adele_conv2d_args args = {
-            .src = arena_tensor(&arena, in, host.src),
-            .d_dst = arena_tensor(&arena, out, host.d_dst),
-            .weight = arena_upload(&arena, host.weight, n_weights * sizeof(float)),
-            .d_weight = arena_upload(&arena, host.d_weight, n_weights * sizeof(float)),
-            .d_bias = arena_upload(&arena, host.d_bias, n_bias * sizeof(float)),
-            .workspace = arena_workspace(&arena, op),
-        };
-        assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
-        d_weight[run] = arena_download(&arena, args.d_weight, n_weights);
-        d_bias[run] = arena_download(&arena, args.d_bias, n_bias);
-    }
-    double n_pixels = (double)out.n * out.h * out.w;
-    struct sums_error of_weight = error_of(device, op, &desc, n_pixels);
-    device->iface->op_destroy(op);
-    assert_true(compare_bytes("d_weight", d_weight[1], d_weight[0], n_weights * sizeof(float)));
-    assert_true(compare_bytes("d_bias", d_bias[1], d_bias[0], n_bias * sizeof(float)));
-
-    reference_conv2d_backward(&desc, &host);
-    struct sums_error of_bias = {.n_terms = n_pixels, .relative = SUMS_STORED};
-    struct adele_shape weight = {desc.c_out, desc.c_in, desc.kernel, desc.kernel};
-    struct adele_shape bias = {1, desc.c_out, 1, 1};
-    assert_true(sums_agree("d_weight", d_weight[0], host.d_weight, weight, &of_weight));
-    assert_true(sums_agree("d_bias", d_bias[0], host.d_bias, bias, &of_bias));
-    arena_close(&arena);
+    op_close(&run);
 }
 
 // A layer of one tile of 64 x 64 weights and many pixels: its splits fill a GPU of 132

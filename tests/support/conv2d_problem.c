@@ -14,16 +14,6 @@
 
 #include <cmocka.h>
 
-// To the nearest float with 10 bits of mantissa, ties away from zero.
-static void round_to_tf32(float *values, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        bits = (bits + 0x1000u) & 0xffffe000u;
-        memcpy(&values[i], &bits, sizeof bits);
-    }
-}
-
 struct adele_conv2d_desc conv2d_desc_of(const int *row) {
     struct adele_conv2d_desc desc = {.n = row[0],
                                      .c_in = row[1],
@@ -44,7 +34,6 @@ struct adele_conv2d_desc conv2d_desc_of(const int *row) {
 void conv2d_open(struct op_run *run, struct adele_device *device, struct adele_conv2d_desc desc,
                  bool accumulate) {
     static const char *const gradients[] = {"d_weight", "d_bias"};
-    static const char *const operands[] = {"src", "weight", "d_dst"};
     struct problem problem;
     problem_conv2d(&desc, &problem);
     problem_accumulate(&problem, accumulate);
@@ -56,9 +45,20 @@ void conv2d_open(struct op_run *run, struct adele_device *device, struct adele_c
         }
     }
     op_open(run, device, &problem);
-    for (int i = 0; desc.precision == ADELE_PRECISION_TF32 && i < (desc.is_training ? 3 : 2); i++) {
-        round_to_tf32(op_values(run, operands[i]),
-                      field_count(problem_find(&problem, operands[i])));
+}
+
+// The operands to the nearest float with 10 bits of mantissa, ties away from zero.
+static void round_to_tf32(struct op_run *run) {
+    static const char *const operands[] = {"src", "weight", "d_dst"};
+    for (int i = 0; i < (run->problem.desc.conv2d.is_training ? 3 : 2); i++) {
+        float *values = op_values(run, operands[i]);
+        size_t count = field_count(problem_find(&run->problem, operands[i]));
+        for (size_t k = 0; k < count; k++) {
+            uint32_t bits;
+            memcpy(&bits, &values[k], sizeof bits);
+            bits = (bits + 0x1000u) & 0xffffe000u;
+            memcpy(&values[k], &bits, sizeof bits);
+        }
         op_set(run, operands[i], NULL);
     }
 }
@@ -110,6 +110,8 @@ void conv2d_check(struct adele_device *device, struct adele_conv2d_desc desc, bo
     conv2d_open(&run, device, desc, accumulate);
     assert_non_null(run.op->engine);
     if (!device_leaves_op(device, run.op)) {
+        if (desc.precision == ADELE_PRECISION_TF32)
+            round_to_tf32(&run);
         op_forward(&run);
         reference_conv2d_forward(&desc, &run.host.conv2d);
         struct sums_error error = pass_error(&run, desc.c_in);

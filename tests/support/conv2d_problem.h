@@ -8,13 +8,13 @@
 
 // n, c_in, h, w, c_out, kernel, stride, pad, dilation; fp32, with a bias, for training.
 struct adele_conv2d_desc conv2d_desc_of(const int *row);
-// Gradients begin with random values. For TF32 the operands are rounded here already: a device that
-// multiplies in TF32 and one that multiplies in float then agree with the reference to float
-// accuracy.
+// Gradients begin with random values.
 void conv2d_open(struct op_run *run, struct adele_device *device, struct adele_conv2d_desc desc,
                  bool accumulate);
 
-// Forward and, for training, backward on the device agree with the reference.
+// Forward and, for training, backward on the device agree with the reference. For TF32 the operands
+// are rounded before: a device that multiplies in TF32 and one that multiplies in float then agree
+// with it to float accuracy.
 void conv2d_check(struct adele_device *device, struct adele_conv2d_desc desc, bool accumulate);
 // The op's text on what runs it contains `engine`.
 void conv2d_check_engine(struct adele_device *device, struct adele_conv2d_desc desc,
