@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/memory.h"
-#include "reference/reference.h"
 #include "support/aspp_problem.h"
 #include "support/compare.h"
-#include "support/gradient.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,68 +99,33 @@ static void check_precisions(struct adele_device *device) {
 
 // An image of one pixel meets the centre weights alone: dst = sum of w x + b.
 static void check_literal(struct adele_device *device) {
-    struct arena arena;
-    arena_open(&arena, device);
     static const int row[] = {1, 1, 1, 1, 1, 1};
+    const float src = 2.0F, bias = 0.5F, want = 2.0F * (1 + 2 + 3 + 4) + 4 * 0.5F;
     struct adele_aspp_desc desc = desc_of(row, ADELE_ASPP_SUM);
-    struct aspp_problem p = aspp_problem_make(&arena, desc);
-    p.src[0] = 2.0F;
+    struct op_run run;
+    aspp_open(&run, device, desc, false);
+    op_set(&run, "src", &src);
     for (int r = 0; r < 4; r++) {
-        memset(p.weights[r], 0, p.n_weights[r] * sizeof(float));
-        p.weights[r][p.n_weights[r] / 2] = (float)(r + 1);
-        p.biases[r][0] = 0.5F;
+        float weights[9] = {0};
+        int n = desc.rates[r] > 0 ? 9 : 1;
+        weights[n / 2] = (float)(r + 1);
+        run.device.aspp.weights[r] = arena_upload(&run.arena, weights, (size_t)n * sizeof *weights);
+        run.device.aspp.biases[r] = arena_upload(&run.arena, &bias, sizeof bias);
     }
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->aspp_create(device, &desc, &op), ADELE_OK);
-    struct adele_aspp_args args = aspp_device_args(&arena, &p, op, false);
-    assert_int_equal(device->iface->aspp_forward(op, &args), ADELE_OK);
-    float want = 2.0F * (1 + 2 + 3 + 4) + 4 * 0.5F;
-    assert_true(compare_f32("dst", arena_tensor_download(&arena, args.dst, p.out), &want, 1, 1, 1,
-                            1, 0.0, 0.0));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
-}
-
-static double evaluate(const void *context) {
-    const struct aspp_problem *p = context;
-    struct adele_aspp_args args = aspp_host_args(p, false);
-    reference_aspp_forward(&p->desc, &args);
-    return gradient_dot(p->d_dst, p->dst, shape_count(p->out));
+    op_forward(&run);
+    op_compare(&run, "dst", &want, 0.0, 0.0);
+    op_close(&run);
 }
 
 // Linear in each argument, so a large step costs no accuracy.
 static void check_gradient(struct adele_device *device) {
     double tolerance = 2 * device_tolerance(device, 5e-5);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct arena arena;
-        arena_open(&arena, device);
-        struct adele_aspp_desc desc =
-            desc_of(cases[i], i % 2 == 0 ? ADELE_ASPP_CONCAT : ADELE_ASPP_SUM);
-        struct aspp_problem p = aspp_problem_make(&arena, desc);
-        for (int r = 0; r < desc.n_rates; r++) {
-            memset(p.d_weights[r], 0, p.n_weights[r] * sizeof(float));
-            if (desc.has_bias)
-                memset(p.d_biases[r], 0, (size_t)desc.c_out * sizeof(float));
-        }
-        struct adele_op *op = NULL;
-        assert_int_equal(device->iface->aspp_create(device, &desc, &op), ADELE_OK);
-        struct adele_aspp_args args = aspp_device_args(&arena, &p, op, false);
-        assert_int_equal(device->iface->aspp_backward(op, &args), ADELE_OK);
-        assert_true(gradient_agrees("src", evaluate, &p, p.src,
-                                    arena_tensor_download(&arena, args.d_src, p.in),
-                                    shape_count(p.in), 11, 0.5, tolerance));
-        for (int r = 0; r < desc.n_rates; r++) {
-            assert_true(gradient_agrees("weight", evaluate, &p, p.weights[r],
-                                        arena_download(&arena, args.d_weights[r], p.n_weights[r]),
-                                        p.n_weights[r], 12, 0.5, tolerance));
-            if (desc.has_bias)
-                assert_true(
-                    gradient_agrees("bias", evaluate, &p, p.biases[r],
-                                    arena_download(&arena, args.d_biases[r], (size_t)desc.c_out),
-                                    (size_t)desc.c_out, 13, 0.5, tolerance));
-        }
-        device->iface->op_destroy(op);
-        arena_close(&arena);
+        struct op_run run;
+        aspp_open(&run, device, desc_of(cases[i], i % 2 == 0 ? ADELE_ASPP_CONCAT : ADELE_ASPP_SUM),
+                  false);
+        op_check_gradients(&run, 0.5, tolerance, tolerance);
+        op_close(&run);
     }
 }
 
@@ -182,47 +145,35 @@ static void check_bad_descriptors(struct adele_device *device) {
     bad[8].rates[3] = ADELE_MAX_RATE + 1;
     bad[9].form = (enum adele_aspp_form)2;
     bad[10].rates[0] = -6;
-    for (int i = 0; i < 11; i++) {
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->aspp_create(device, &bad[i], &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (int i = 0; i < 11; i++)
+        op_check_refused(device, ADELE_OP_aspp, &bad[i]);
     device->iface->op_destroy(NULL);
 }
 
 static void check_allocator(struct adele_device *device) {
     struct adele_aspp_desc desc = desc_of(cases[1], ADELE_ASPP_CONCAT);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, aspp, &desc);
+    op_check_allocations(device, ADELE_OP_aspp, &desc);
 }
 
 // A run allocates nothing, and twice the same call gives the same bits.
 static void check_repeatable(struct adele_device *device) {
-    struct arena arenas[2];
-    float *dst[2], *d_src[2], *d_weight[2];
-    struct adele_aspp_desc desc = desc_of(cases[2], ADELE_ASPP_SUM);
-    struct aspp_problem p;
-    for (int run = 0; run < 2; run++) {
-        struct arena *arena = &arenas[run];
-        arena_open(arena, device);
-        p = aspp_problem_make(arena, desc);
-        struct adele_op *op = NULL;
-        assert_int_equal(device->iface->aspp_create(device, &desc, &op), ADELE_OK);
-        struct adele_aspp_args args = aspp_device_args(arena, &p, op, false);
+    struct op_run runs[2];
+    for (int i = 0; i < 2; i++) {
+        aspp_open(&runs[i], device, desc_of(cases[2], ADELE_ASPP_SUM), false);
         memory_fail_at(-1);
-        assert_int_equal(device->iface->aspp_forward(op, &args), ADELE_OK);
-        assert_int_equal(device->iface->aspp_backward(op, &args), ADELE_OK);
+        op_forward(&runs[i]);
+        op_backward(&runs[i]);
         assert_int_equal(memory_count(), 0);
-        dst[run] = arena_tensor_download(arena, args.dst, p.out);
-        d_src[run] = arena_tensor_download(arena, args.d_src, p.in);
-        d_weight[run] = arena_download(arena, args.d_weights[3], p.n_weights[3]);
-        device->iface->op_destroy(op);
     }
-    assert_true(compare_bytes("dst", dst[1], dst[0], shape_count(p.out) * sizeof(float)));
-    assert_true(compare_bytes("d_src", d_src[1], d_src[0], shape_count(p.in) * sizeof(float)));
-    assert_true(
-        compare_bytes("d_weight", d_weight[1], d_weight[0], p.n_weights[3] * sizeof(float)));
-    arena_close(&arenas[0]);
-    arena_close(&arenas[1]);
+    size_t n_weights = (size_t)(5 * 8 * 9);
+    op_compare_bits(&runs[1], "dst", op_result(&runs[0], "dst"));
+    op_compare_bits(&runs[1], "d_src", op_result(&runs[0], "d_src"));
+    assert_true(compare_bytes(
+        "d_weight", arena_download(&runs[1].arena, runs[1].device.aspp.d_weights[3], n_weights),
+        arena_download(&runs[0].arena, runs[0].device.aspp.d_weights[3], n_weights),
+        n_weights * sizeof(float)));
+    for (int i = 0; i < 2; i++)
+        op_close(&runs[i]);
 }
 
 ON_EACH_DEVICE(sum)

@@ -2,7 +2,6 @@
 #include "support/aspp_problem.h"
 
 #include "reference/reference.h"
-#include "support/compare.h"
 #include "support/sums.h"
 #include "support/tensor_core_tolerance.h"
 
@@ -17,66 +16,16 @@ static int kernel_of(const struct adele_aspp_desc *desc, int r) {
     return desc->rates[r] > 0 ? 3 : 1;
 }
 
-struct aspp_problem aspp_problem_make(struct arena *arena, struct adele_aspp_desc desc) {
-    struct aspp_problem p = {.desc = desc,
-                             .in = {desc.n, desc.c_in, desc.h, desc.w},
-                             .out = {desc.n, desc.c_out, desc.h, desc.w}};
-    if (desc.form == ADELE_ASPP_CONCAT)
-        p.out.c *= desc.n_rates;
-    p.src = arena_random(arena, 1, shape_count(p.in), -1.0, 1.0);
-    p.d_dst = arena_random(arena, 2, shape_count(p.out), -1.0, 1.0);
-    p.d_src = arena_random(arena, 3, shape_count(p.in), -1.0, 1.0);
-    p.dst = arena_floats(arena, shape_count(p.out));
-    for (int r = 0; r < desc.n_rates; r++) {
-        int kernel = kernel_of(&desc, r);
-        uint64_t seed = 10 + 4 * (uint64_t)r;
-        p.n_weights[r] = (size_t)desc.c_out * (size_t)desc.c_in * (size_t)(kernel * kernel);
-        p.weights[r] = arena_random(arena, seed, p.n_weights[r], -1.0, 1.0);
-        p.d_weights[r] = arena_random(arena, seed + 1, p.n_weights[r], -1.0, 1.0);
-        if (!desc.has_bias)
-            continue;
-        p.biases[r] = arena_random(arena, seed + 2, (size_t)desc.c_out, -1.0, 1.0);
-        p.d_biases[r] = arena_random(arena, seed + 3, (size_t)desc.c_out, -1.0, 1.0);
+void aspp_open(struct op_run *run, struct adele_device *device, struct adele_aspp_desc desc,
+               bool accumulate) {
+    struct problem problem;
+    problem_aspp(&desc, &problem);
+    problem_accumulate(&problem, accumulate);
+    for (int i = 0; i < problem.n_fields; i++) {
+        problem.fields[i].low = -1.0;
+        problem.fields[i].high = 1.0;
     }
-    return p;
-}
-
-struct adele_aspp_args aspp_host_args(const struct aspp_problem *p, bool accumulate) {
-    struct adele_aspp_args args = {.src = p->src,
-                                   .dst = p->dst,
-                                   .d_dst = p->d_dst,
-                                   .d_src = p->desc.needs_d_src ? p->d_src : NULL,
-                                   .accumulate_d_src = accumulate};
-    for (int r = 0; r < p->desc.n_rates; r++) {
-        args.weights[r] = p->weights[r];
-        args.biases[r] = p->biases[r];
-        args.d_weights[r] = p->d_weights[r];
-        args.d_biases[r] = p->d_biases[r];
-    }
-    return args;
-}
-
-struct adele_aspp_args aspp_device_args(struct arena *arena, const struct aspp_problem *p,
-                                        const struct adele_op *op, bool accumulate) {
-    size_t n_bias = (size_t)p->desc.c_out * sizeof(float);
-    struct adele_aspp_args args = {.accumulate_d_src = accumulate};
-    args.src = arena_tensor(arena, p->in, p->src);
-    args.dst = arena_tensor(arena, p->out, NULL);
-    args.d_dst = arena_tensor(arena, p->out, p->d_dst);
-    // Without accumulation d_src starts as NaN, so that an element left unwritten shows.
-    // An op without this gradient does not touch it.
-    args.d_src = arena_tensor(arena, p->in, accumulate ? p->d_src : NULL);
-    for (int r = 0; r < p->desc.n_rates; r++) {
-        size_t bytes = p->n_weights[r] * sizeof(float);
-        args.weights[r] = arena_upload(arena, p->weights[r], bytes);
-        args.d_weights[r] = arena_upload(arena, p->d_weights[r], bytes);
-        if (!p->desc.has_bias)
-            continue;
-        args.biases[r] = arena_upload(arena, p->biases[r], n_bias);
-        args.d_biases[r] = arena_upload(arena, p->d_biases[r], n_bias);
-    }
-    args.workspace = arena_workspace(arena, op);
-    return args;
+    op_open(run, device, &problem);
 }
 
 // A bias counts as three of the products, whose variance it has. TF32 rounds both operands by up to
@@ -109,61 +58,54 @@ static double n_taps(const struct adele_aspp_desc *desc, bool of_all) {
     return of_all ? sum : most;
 }
 
-static void compare_forward(struct arena *arena, const struct aspp_problem *p,
-                            const struct adele_aspp_args *args) {
-    double n_terms = n_taps(&p->desc, p->desc.form == ADELE_ASPP_SUM) * p->desc.c_in;
-    struct sums_error error =
-        error_of(arena->device, &p->desc, n_terms, p->desc.c_in, p->desc.c_in);
-    error.relative = device_tolerance(arena->device, SUMS_STORED);
-    assert_true(
-        sums_agree("dst", arena_tensor_download(arena, args->dst, p->out), p->dst, p->out, &error));
+static void compare_forward(struct op_run *run) {
+    const struct adele_aspp_desc *desc = &run->problem.desc.aspp;
+    const struct adele_device *device = run->arena.device;
+    double n_terms = n_taps(desc, desc->form == ADELE_ASPP_SUM) * desc->c_in;
+    struct sums_error error = error_of(device, desc, n_terms, desc->c_in, desc->c_in);
+    error.relative = device_tolerance(device, SUMS_STORED);
+    assert_true(sums_agree("dst", op_result(run, "dst"), op_values(run, "dst"),
+                           op_shape(run, "dst"), &error));
 }
 
-static void compare_backward(struct arena *arena, const struct aspp_problem *p,
-                             const struct adele_aspp_args *args) {
-    const struct adele_aspp_desc *desc = &p->desc;
-    struct sums_error of_src =
-        error_of(arena->device, desc, n_taps(desc, true) * desc->c_out, desc->c_out, desc->c_out);
-    of_src.relative = device_tolerance(arena->device, SUMS_STORED);
+static void compare_backward(struct op_run *run) {
+    const struct adele_aspp_desc *desc = &run->problem.desc.aspp;
+    const struct adele_aspp_args *host = &run->host.aspp, *args = &run->device.aspp;
+    struct sums_error of_src = error_of(run->arena.device, desc, n_taps(desc, true) * desc->c_out,
+                                        desc->c_out, desc->c_out);
+    of_src.relative = device_tolerance(run->arena.device, SUMS_STORED);
     if (desc->needs_d_src)
-        assert_true(sums_agree("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
-                               p->in, &of_src));
-    double n_pixels = (double)p->out.n * p->out.h * p->out.w;
-    struct sums_error of_weight = error_of(arena->device, desc, n_pixels, n_pixels, 0.0);
+        assert_true(sums_agree("d_src", op_result(run, "d_src"), op_values(run, "d_src"),
+                               op_shape(run, "d_src"), &of_src));
+    double n_pixels = (double)desc->n * desc->h * desc->w;
+    struct sums_error of_weight = error_of(run->arena.device, desc, n_pixels, n_pixels, 0.0);
     struct adele_shape bias = {1, desc->c_out, 1, 1};
     for (int r = 0; r < desc->n_rates; r++) {
         int kernel = kernel_of(desc, r);
         struct adele_shape weight = {desc->c_out, desc->c_in, kernel, kernel};
         assert_true(sums_agree("d_weight",
-                               arena_download(arena, args->d_weights[r], p->n_weights[r]),
-                               p->d_weights[r], weight, &of_weight));
+                               arena_download(&run->arena, args->d_weights[r], shape_count(weight)),
+                               host->d_weights[r], weight, &of_weight));
         if (desc->has_bias)
-            assert_true(sums_agree("d_bias",
-                                   arena_download(arena, args->d_biases[r], (size_t)desc->c_out),
-                                   p->d_biases[r], bias, &of_weight));
+            assert_true(sums_agree(
+                "d_bias", arena_download(&run->arena, args->d_biases[r], shape_count(bias)),
+                host->d_biases[r], bias, &of_weight));
     }
 }
 
 void aspp_check(struct adele_device *device, struct adele_aspp_desc desc, bool accumulate) {
-    struct arena arena;
-    arena_open(&arena, device);
-    struct aspp_problem p = aspp_problem_make(&arena, desc);
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->aspp_create(device, &desc, &op), ADELE_OK);
-    assert_int_equal(op->kind, ADELE_OP_aspp);
-    assert_non_null(op->engine);
-    struct adele_aspp_args args = aspp_device_args(&arena, &p, op, accumulate);
-    struct adele_aspp_args host = aspp_host_args(&p, accumulate);
-    assert_int_equal(device->iface->aspp_forward(op, &args), ADELE_OK);
-    reference_aspp_forward(&desc, &host);
-    compare_forward(&arena, &p, &args);
+    struct op_run run;
+    aspp_open(&run, device, desc, accumulate);
+    assert_non_null(run.op->engine);
+    op_forward(&run);
+    reference_aspp_forward(&desc, &run.host.aspp);
+    compare_forward(&run);
     if (desc.is_training) {
-        assert_int_equal(device->iface->aspp_backward(op, &args), ADELE_OK);
-        reference_aspp_backward(&desc, &host);
-        compare_backward(&arena, &p, &args);
+        op_backward(&run);
+        reference_aspp_backward(&desc, &run.host.aspp);
+        compare_backward(&run);
     }
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    op_close(&run);
 }
 
 void aspp_check_engine(struct adele_device *device, struct adele_aspp_desc desc,

@@ -94,17 +94,21 @@ struct adele_shape op_shape(const struct op_run *run, const char *name) {
     return find(run, name)->shape;
 }
 
-void op_set(struct op_run *run, const char *name, const void *values) {
+static void upload(struct op_run *run, const struct field *field) {
     const struct adele_device *device = run->arena.device;
-    const struct field *field = find(run, name);
-    void *host = args_pointer(&run->host, field->offset);
+    const void *host = args_pointer(&run->host, field->offset);
     void *to = args_pointer(&run->device, field->offset);
-    if (values != NULL)
-        memcpy(host, values, bytes_of(field));
     adele_status status = field->type == FIELD_TENSOR
                               ? device->iface->tensor_upload(device, to, field->shape, host)
                               : device->iface->upload(device, to, host, bytes_of(field));
     assert_int_equal(status, ADELE_OK);
+}
+
+void op_set(struct op_run *run, const char *name, const void *values) {
+    const struct field *field = find(run, name);
+    if (values != NULL)
+        memcpy(args_pointer(&run->host, field->offset), values, bytes_of(field));
+    upload(run, field);
 }
 
 // ---- passes -------------------------------------------------------------------------------------
@@ -259,7 +263,7 @@ static void start_gradients(struct op_run *run, struct objective *objective) {
         void *host = args_pointer(&run->host, field->offset);
         if ((field->role & (READ_B | WRITE_B)) == (READ_B | WRITE_B)) {
             memset(host, 0, bytes_of(field));
-            op_set(run, field->name, NULL);
+            upload(run, field);
         } else if ((field->role & (READ_F | WRITE_F)) == (READ_F | WRITE_F)) {
             objective->before[i] = arena_floats(&run->arena, field_count(field));
             memcpy(objective->before[i], host, bytes_of(field));
