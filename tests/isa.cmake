@@ -55,8 +55,8 @@ endif()
 
 # The ops whose kernels compute the same bits with every set: test_isa runs their tests with each.
 # Those that multiply matrices do not, and pack prepares what they multiply; count has integers alone.
-set(ADELE_ISA_SAME_BITS ${ADELE_OPS} loss_cases slices)
-list(REMOVE_ITEM ADELE_ISA_SAME_BITS conv2d aspp pack count)
+set(ADELE_ISA_SAME_BITS ${ADELE_OP_TESTS})
+list(REMOVE_ITEM ADELE_ISA_SAME_BITS ${ADELE_MULTIPLYING} pack count)
 list(JOIN ADELE_ISA_SAME_BITS " " same_bits)
 target_compile_definitions(test_isa PRIVATE ADELE_ISA_SAME_BITS="${same_bits}"
   ADELE_TEST_FOLDER="$<TARGET_FILE_DIR:test_isa>")

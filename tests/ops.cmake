@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 # ADELE_OPS: the names of the op list in src/device; ADELE_OPS_BACKWARD: those that have a backward pass.
+# ADELE_OP_TESTS: tests of ops, and ADELE_MULTIPLYING: those of them that multiply matrices, so that their bits depend
+# on the instruction set, and on a GPU on the generation of tensor cores.
 file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/device/*.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers})
 set(ADELE_OPS)
@@ -18,3 +20,6 @@ endforeach()
 if(NOT ADELE_OPS)
   message(FATAL_ERROR "no rows X(name, 0 or 1) of an op list in src/device/*.h")
 endif()
+set(ADELE_OP_TESTS ${ADELE_OPS} conv2d_hopper conv2d_kernels conv2d_weight_gradient loss_cases slices)
+set(ADELE_MULTIPLYING ${ADELE_OP_TESTS})
+list(FILTER ADELE_MULTIPLYING INCLUDE REGEX "^(conv2d|aspp)")

@@ -21,19 +21,14 @@ function(ptx_test name labels program)
 endfunction()
 
 # ---- every op ------------------------------------------------------------------------------------
-# These take more than a few seconds.
-set(PTX_SLOW conv2d conv2d_hopper conv2d_kernels conv2d_weight_gradient packing plan_slices batch_norm loss loss_cases
-  crf aspp aspp_hopper network network_training deeplab_devices)
 # For Hopper's kernels, whose PTX is for sm_90a, the interpreted device becomes one of compute capability 9.0.
 set(PTX_SETTINGS_conv2d_hopper PTX_SM=90 PTX_MMA=hopper)
-set(PTX_SETTINGS_aspp_hopper ${PTX_SETTINGS_conv2d_hopper})
+# This compares two runs with the same sums; exact ones take half the time.
+set(PTX_SETTINGS_packing PTX_MMA=exact)
 foreach(op ${ADELE_DEVICE_TESTS})
-  set(labels ptx)
-  if(op IN_LIST PTX_SLOW)
-    list(APPEND labels slow)
-  endif()
   ptx_executable(ptx_${op} test_${op})
-  ptx_test(ptx_${op} "${labels}" ptx_${op} ${PTX_SETTINGS_${op}} PTX_REPORT=${PTX_REPORTS}/ptx_${op}.txt)
+  ptx_test(ptx_${op} ptx ptx_${op} ${PTX_SETTINGS_${op}} PTX_REPORT=${PTX_REPORTS}/ptx_${op}.txt)
+  adele_slow_op(ptx_${op})
   set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
 endforeach()
 set_tests_properties(ptx_conv2d_hopper ptx_aspp_hopper PROPERTIES FAIL_REGULAR_EXPRESSION "SKIPPED")
@@ -47,23 +42,14 @@ ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:
 
 # ---- what hardware is free to do -----------------------------------------------------------------
 # The sums of tensor cores and the approximation of exp are chosen together with an order: a result that depends on
-# neither of the two does not depend on both.
-set(PTX_MULTIPLIES conv2d conv2d_kernels conv2d_weight_gradient aspp network network_training)
-set(PTX_EXPONENTIATES loss loss_cases decide ensemble crf)
+# neither of the two does not depend on both. A test's own settings come last and replace these.
 set(PTX_ALL_ORDERS ${ADELE_DEVICE_TESTS})
 list(REMOVE_ITEM PTX_ALL_ORDERS aspp_hopper) # the kernel of conv2d_hopper
 foreach(op ${PTX_ALL_ORDERS})
-  set(backward PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy ${PTX_SETTINGS_${op}})
-  set(shuffled PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either PTX_STREAMS=mixed:3 ${PTX_SETTINGS_${op}})
-  if(op IN_LIST PTX_MULTIPLIES)
-    list(APPEND backward PTX_MMA=ampere)
-    list(APPEND shuffled PTX_MMA=hopper)
-  elseif(op IN_LIST PTX_EXPONENTIATES)
-    list(APPEND backward PTX_EX2=1)
-    list(APPEND shuffled PTX_EX2=-1)
-  endif()
-  ptx_test(ptx_${op}_backward "ptx;slow" ptx_${op} ${backward})
-  ptx_test(ptx_${op}_shuffled "ptx;slow" ptx_${op} ${shuffled})
+  ptx_test(ptx_${op}_backward "ptx;slow" ptx_${op} PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy
+    PTX_MMA=ampere PTX_EX2=1 ${PTX_SETTINGS_${op}})
+  ptx_test(ptx_${op}_shuffled "ptx;slow" ptx_${op} PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either PTX_STREAMS=mixed:3
+    PTX_MMA=hopper PTX_EX2=-1 ${PTX_SETTINGS_${op}})
 endforeach()
 
 # ---- the witness itself ---------------------------------------------------------------------------
