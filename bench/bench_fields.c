@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/half.h"
 #include "base/memory.h"
+#include "support/op_create.h"
 
 #include <string.h>
 

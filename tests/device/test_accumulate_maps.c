@@ -4,6 +4,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -179,12 +180,8 @@ static void check_errors(struct adele_device *device) {
     static const struct adele_accumulate_maps_desc bad[] = {
         {0, 2, 1, 1}, {1, 0, 1, 1}, {1, 256, 1, 1}, {1, 2, 0, 1}, {1, 2, 1, -1}};
     struct adele_op *op = NULL;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->accumulate_maps_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_accumulate_maps, &bad[i]);
     float logits = 0.0f; // only pointers are checked
     uint16_t maps = 0;
     assert_int_equal(device->iface->accumulate_maps_create(device, &cases[1], &op), ADELE_OK);
@@ -197,7 +194,7 @@ static void check_errors(struct adele_device *device) {
         assert_int_equal(device->iface->accumulate_maps_forward(op, &wrong[i]),
                          ADELE_INVALID_ARGUMENT);
     device->iface->op_destroy(op);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, accumulate_maps, &cases[1]);
+    op_check_allocations(device, ADELE_OP_accumulate_maps, &cases[1]);
 }
 
 ON_EACH_DEVICE_3_THREADS(rounding)

@@ -4,6 +4,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -226,17 +227,13 @@ static void check_errors(struct adele_device *device) {
         {0, 2, 1, 1, 0}, {1, 0, 1, 1, 0}, {1, 256, 1, 1, 0},      {1, 2, 0, 1, 0},
         {1, 2, 1, 0, 0}, {1, 2, 1, 1, 2}, {1, 2, 65536, 65536, 0}};
     struct adele_op *op = NULL;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->area_decision_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_area_decision, &bad[i]);
     assert_int_equal(device->iface->area_decision_create(device, &cases[2], &op), ADELE_OK);
     struct adele_area_decision_args args = {0};
     assert_int_equal(device->iface->area_decision_forward(op, &args), ADELE_INVALID_ARGUMENT);
     device->iface->op_destroy(op);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, area_decision, &cases[2]);
+    op_check_allocations(device, ADELE_OP_area_decision, &cases[2]);
 }
 
 ON_EACH_DEVICE_3_THREADS(literal)

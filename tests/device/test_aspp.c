@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "support/aspp_problem.h"
 #include "support/compare.h"
+#include "support/op_errors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

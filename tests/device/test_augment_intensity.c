@@ -3,6 +3,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -309,12 +310,8 @@ static void check_errors(struct adele_device *device) {
     bad[4].intensity.blur = 1.5;
     bad[5].intensity.noise = -0.1;
     bad[6].intensity.gamma = (double)NAN;
-    for (int i = 0; i < 7; i++) {
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->augment_intensity_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (int i = 0; i < 7; i++)
+        op_check_refused(device, ADELE_OP_augment_intensity, &bad[i]);
     float image[16];
     const int32_t id = 0;
     struct adele_op *op = NULL;
@@ -328,7 +325,7 @@ static void check_errors(struct adele_device *device) {
 }
 
 static void check_allocator(struct adele_device *device) {
-    ASSERT_CREATE_SURVIVES_FAILURES(device, augment_intensity, &cases[1]);
+    op_check_allocations(device, ADELE_OP_augment_intensity, &cases[1]);
 }
 
 ON_EACH_DEVICE_3_THREADS(shapes)

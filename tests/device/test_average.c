@@ -3,6 +3,7 @@
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/op_errors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,12 +100,10 @@ static void check_errors(struct adele_device *device) {
     static const int64_t bad[] = {0, -1};
     for (int i = 0; i < 2; i++) {
         struct adele_average_desc desc = {bad[i]};
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->average_create(device, &desc, &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
+        op_check_refused(device, ADELE_OP_average, &desc);
     }
     struct adele_average_desc good = {3};
-    ASSERT_CREATE_SURVIVES_FAILURES(device, average, &good);
+    op_check_allocations(device, ADELE_OP_average, &good);
 }
 
 ON_EACH_DEVICE(sizes)

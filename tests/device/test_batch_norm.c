@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "reference/reference.h"
 #include "support/compare.h"
+#include "support/op_errors.h"
 #include "support/op_run.h"
 
 #include <math.h>

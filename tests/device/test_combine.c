@@ -3,6 +3,7 @@
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -89,16 +90,10 @@ static void check_errors(struct adele_device *device) {
     static const int64_t bad[] = {0, -1};
     for (int i = 0; i < 2; i++) {
         struct adele_combine_desc desc = {bad[i]};
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->combine_create(device, &desc, &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
+        op_check_refused(device, ADELE_OP_combine, &desc);
     }
     struct adele_combine_desc good = {3};
-    struct adele_op *op = NULL;
-    memory_fail_at(0);
-    assert_int_equal(device->iface->combine_create(device, &good, &op), ADELE_NO_MEMORY);
-    memory_fail_at(-1);
-    assert_null(op);
+    op_check_allocations(device, ADELE_OP_combine, &good);
 }
 
 ON_EACH_DEVICE(sizes)

@@ -6,6 +6,7 @@
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
 #include "support/conv2d_problem.h"
+#include "support/op_errors.h"
 #include "support/train_step.h"
 
 #include <omp.h>
@@ -113,11 +114,7 @@ static void check_bad_descriptors(struct adele_device *device) {
 
 static void check_allocator(struct adele_device *device) {
     struct adele_conv2d_desc desc = conv2d_desc_of(cases[2]);
-    struct adele_op *op = NULL;
-    memory_fail_at(0);
-    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_NO_MEMORY);
-    memory_fail_at(-1);
-    assert_null(op);
+    op_check_allocations(device, ADELE_OP_conv2d, &desc);
 }
 
 // A run allocates nothing, and twice the same call gives the same bits.

@@ -3,6 +3,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -191,16 +192,9 @@ static void check_errors(struct adele_device *device) {
     bad[6].tau_foreground = (double)NAN;
     bad[7].tau_background = (double)NAN;
     struct adele_op *op = NULL;
-    for (int i = 0; i < 8; i++) {
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->correct_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
-    memory_fail_at(0);
-    assert_int_equal(device->iface->correct_create(device, &good, &op), ADELE_NO_MEMORY);
-    memory_fail_at(-1);
-    assert_null(op);
+    for (int i = 0; i < 8; i++)
+        op_check_refused(device, ADELE_OP_correct, &bad[i]);
+    op_check_allocations(device, ADELE_OP_correct, &good);
     assert_int_equal(device->iface->correct_create(device, &good, &op), ADELE_OK);
     struct adele_correct_args args = {0};
     assert_int_equal(device->iface->correct_forward(op, &args), ADELE_INVALID_ARGUMENT);

@@ -3,6 +3,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 
 #include <omp.h>
 #include <setjmp.h>
@@ -75,17 +76,11 @@ static void check_shapes(struct adele_device *device) {
 static void check_errors(struct adele_device *device) {
     static const struct adele_count_desc bad[] = {
         {0, 1, 1, 2}, {1, -1, 1, 2}, {1, 1, 0, 2}, {1, 1, 1, 0}, {1, 1, 1, 256}};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->count_create(device, &bad[i], &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_count, &bad[i]);
     struct adele_count_desc good = {1, 1, 1, 2};
     struct adele_op *op = NULL;
-    memory_fail_at(0);
-    assert_int_equal(device->iface->count_create(device, &good, &op), ADELE_NO_MEMORY);
-    memory_fail_at(-1);
-    assert_null(op);
+    op_check_allocations(device, ADELE_OP_count, &good);
     assert_int_equal(device->iface->count_create(device, &good, &op), ADELE_OK);
     struct adele_count_args args = {0};
     assert_int_equal(device->iface->count_forward(op, &args), ADELE_INVALID_ARGUMENT);

@@ -4,6 +4,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -297,11 +298,8 @@ static void check_errors(struct adele_device *device) {
     bad[12].bilateral_weight = NAN;
     bad[13].bilateral_sigma = INFINITY;
     struct adele_op *op = NULL;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->crf_create(device, &bad[i], &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_crf, &bad[i]);
     struct adele_crf_desc good = with_shape(1, 2, 3, 4, 4, 1);
     assert_int_equal(device->iface->crf_create(device, &good, &op), ADELE_OK);
     struct adele_crf_args args = {0};
@@ -311,7 +309,7 @@ static void check_errors(struct adele_device *device) {
 
 static void check_allocator(struct adele_device *device) {
     struct adele_crf_desc desc = with_shape(1, 2, 3, 4, 4, 1);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, crf, &desc);
+    op_check_allocations(device, ADELE_OP_crf, &desc);
 }
 
 ON_EACH_DEVICE_3_THREADS(literal)

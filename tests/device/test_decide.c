@@ -3,6 +3,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -158,13 +159,9 @@ static void check_errors(struct adele_device *device) {
                                                    {1, 2, 1, 1, 9, 1.0},
                                                    {1, 256, 1, 1, ADELE_ENSEMBLE_LOGITS, 1.0}};
     struct adele_op *op = NULL;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->decide_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
-    ASSERT_CREATE_SURVIVES_FAILURES(device, decide, &cases[1]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_decide, &bad[i]);
+    op_check_allocations(device, ADELE_OP_decide, &cases[1]);
     assert_int_equal(device->iface->decide_create(device, &cases[1], &op), ADELE_OK);
     struct adele_decide_args args = {0};
     assert_int_equal(device->iface->decide_forward(op, &args), ADELE_INVALID_ARGUMENT);

@@ -4,6 +4,7 @@
 #include "support/compare.h"
 #include "support/gradient.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 #include "support/outputs.h"
 
 #include <math.h>
@@ -267,18 +268,15 @@ static void check_errors(struct adele_device *device) {
     bad[4].w = -1;
     bad[5].weight = -1.0;
     bad[6].weight = (double)INFINITY;
-    for (int i = 0; i < 7; i++) {
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->dice_create(device, &bad[i], &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (int i = 0; i < 7; i++)
+        op_check_refused(device, ADELE_OP_dice, &bad[i]);
     const struct adele_dice_args nothing = {0};
     struct adele_op *op = NULL;
     assert_int_equal(device->iface->dice_create(device, &shapes[1], &op), ADELE_OK);
     assert_int_equal(device->iface->dice_forward(op, &nothing), ADELE_INVALID_ARGUMENT);
     device->iface->op_destroy(op);
     struct adele_dice_desc desc = with(shapes[1], 1.0, true);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, dice, &desc);
+    op_check_allocations(device, ADELE_OP_dice, &desc);
 }
 
 ON_EACH_DEVICE_3_THREADS(shapes)

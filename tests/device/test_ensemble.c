@@ -3,6 +3,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -114,12 +115,8 @@ static void check_errors(struct adele_device *device) {
         {1, 2, 0, 1, 1, 1, 0}, {1, 2, 1, -5, 1, 1, 0}, {1, 2, 1, 1, 0, 1, 0},
         {1, 2, 1, 1, 1, 0, 0}, {1, 2, 1, 1, 1, 1, 7}};
     struct adele_op *op = NULL;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->ensemble_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_ensemble, &bad[i]);
     assert_int_equal(device->iface->ensemble_create(device, &cases[1], &op), ADELE_OK);
     struct adele_ensemble_args args = {.weight = 1.0f};
     assert_int_equal(device->iface->ensemble_forward(op, &args), ADELE_INVALID_ARGUMENT);
@@ -127,7 +124,7 @@ static void check_errors(struct adele_device *device) {
 }
 
 static void check_allocator(struct adele_device *device) {
-    ASSERT_CREATE_SURVIVES_FAILURES(device, ensemble, &cases[1]);
+    op_check_allocations(device, ADELE_OP_ensemble, &cases[1]);
 }
 
 ON_EACH_DEVICE_3_THREADS(literal)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "support/op_errors.h"
 #include "support/op_run.h"
 
 #include <setjmp.h>

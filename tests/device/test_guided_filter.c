@@ -4,6 +4,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -223,12 +224,8 @@ static void check_errors(struct adele_device *device) {
         {1, 2, 1, 1, 1, 1, 1, 0, -1, 1e-3},      {1, 2, 1, 1, 1, 1, 1, 0, 1, 0.0},
         {1, 2, 1, 1, 1, 1, 1, 0, 1, (double)NAN}};
     struct adele_op *op = NULL;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->guided_filter_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        op_check_refused(device, ADELE_OP_guided_filter, &bad[i]);
     struct arena arena;
     arena_open(&arena, device);
     struct problem p = make_problem(&arena, &cases[1]);
@@ -245,7 +242,7 @@ static void check_errors(struct adele_device *device) {
     assert_int_equal(device->iface->guided_filter_forward(op, &args), ADELE_INVALID_ARGUMENT);
     device->iface->op_destroy(op);
     arena_close(&arena);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, guided_filter, &cases[1]);
+    op_check_allocations(device, ADELE_OP_guided_filter, &cases[1]);
 }
 
 ON_EACH_DEVICE_3_THREADS(shapes)

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "support/compare.h"
 #include "support/loss_problem.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <omp.h>
@@ -238,11 +239,8 @@ static void check_bad_descriptors(struct adele_device *device) {
     bad[9].rho = (double)NAN;
     bad[10].divisor = 0.0;
     bad[11].lambda = (double)INFINITY;
-    for (int i = 0; i < 12; i++) {
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->loss_create(device, &bad[i], &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (int i = 0; i < 12; i++)
+        op_check_refused(device, ADELE_OP_loss, &bad[i]);
 }
 
 static void check_bad_arguments(struct adele_device *device) {
@@ -277,7 +275,7 @@ static void check_bad_arguments(struct adele_device *device) {
 
 static void check_allocator(struct adele_device *device) {
     struct adele_loss_desc desc = loss_with_form(shape, ADELE_LOSS_PROGRAM, true);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, loss, &desc);
+    op_check_allocations(device, ADELE_OP_loss, &desc);
 }
 
 ON_EACH_DEVICE_3_THREADS(literal_weights)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "reference/reference.h"
+#include "support/op_errors.h"
 #include "support/op_run.h"
 
 #include <math.h>

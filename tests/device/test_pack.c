@@ -5,6 +5,7 @@
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/op_errors.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -290,7 +291,7 @@ static void check_errors(struct adele_device *device) {
     assert_ok(device->iface->pack_create(device, &desc, &op));
     assert_ok(device->iface->pack_forward(op, &(struct adele_pack_args){NULL, NULL}));
     device->iface->op_destroy(op);
-    ASSERT_CREATE_SURVIVES_FAILURES(device, pack, &desc);
+    op_check_allocations(device, ADELE_OP_pack, &desc);
 }
 ON_EACH_DEVICE(errors)
 

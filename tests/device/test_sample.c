@@ -3,6 +3,7 @@
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/op_errors.h"
 #include "support/sample_problem.h"
 
 #include <math.h>
@@ -398,12 +399,8 @@ static void check_bad_descriptors(struct adele_device *device) {
     bad[14].augment.elastic_shift = (double)NAN;
     bad[15].augment.elastic_spacing = (double)INFINITY;
     bad[16].augment.kind = ADELE_AUGMENT_VOC;
-    for (int i = 0; i < N_BAD; i++) {
-        struct adele_op *op = (struct adele_op *)device;
-        assert_int_equal(device->iface->sample_create(device, &bad[i], &op),
-                         ADELE_INVALID_ARGUMENT);
-        assert_null(op);
-    }
+    for (int i = 0; i < N_BAD; i++)
+        op_check_refused(device, ADELE_OP_sample, &bad[i]);
 }
 
 static void check_bad_arguments(struct adele_device *device) {
@@ -461,7 +458,7 @@ static void check_id_beyond(struct adele_device *device) {
 }
 
 static void check_allocator(struct adele_device *device) {
-    ASSERT_CREATE_SURVIVES_FAILURES(device, sample, &cases[1]);
+    op_check_allocations(device, ADELE_OP_sample, &cases[1]);
 }
 
 ON_EACH_DEVICE_3_THREADS(shapes)

@@ -3,6 +3,7 @@
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/op_errors.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -146,9 +147,7 @@ static void check_errors(struct adele_device *device) {
     struct adele_op *op = NULL;
     for (int i = 0; i < 2; i++) {
         struct adele_sgd_desc desc = {1, &bad[i]};
-        op = (struct adele_op *)device;
-        assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_INVALID_ARGUMENT);
-        assert_null(op);
+        op_check_refused(device, ADELE_OP_sgd, &desc);
     }
     struct adele_sgd_desc good = {N_SEGMENTS, segments};
     for (long i = 0; i < 2; i++) {

@@ -99,27 +99,4 @@ float *arena_download(struct arena *arena, const void *from, size_t count);
 float *arena_tensor_download(struct arena *arena, const void *tensor, struct adele_shape shape);
 
 size_t shape_count(struct adele_shape shape); // n * c * h * w
-
-// Creates op `name` with the 1st, 2nd, ... allocation failing, until one attempt meets no failure:
-// each failed attempt answers ADELE_NO_MEMORY and leaves no op. A macro, for the entry of the op's
-// own type; the test includes base/memory.h and cmocka.h.
-#define ASSERT_CREATE_SURVIVES_FAILURES(device, name, desc)                                        \
-    do {                                                                                           \
-        struct adele_op *failing_op = NULL;                                                        \
-        adele_status failing_status = ADELE_NO_MEMORY;                                             \
-        long i_failing = 0;                                                                        \
-        for (; i_failing < 100 && failing_status != ADELE_OK; i_failing++) {                       \
-            memory_fail_at(i_failing);                                                             \
-            failing_status = (device)->iface->name##_create((device), (desc), &failing_op);        \
-            memory_fail_at(-1);                                                                    \
-            if (failing_status != ADELE_OK) {                                                      \
-                assert_int_equal(failing_status, ADELE_NO_MEMORY);                                 \
-                assert_null(failing_op);                                                           \
-            }                                                                                      \
-        }                                                                                          \
-        if (failing_status != ADELE_OK)                                                            \
-            fail_msg("a hundred allocations for one op");                                          \
-        assert_true(i_failing > 1); /* the first attempt met a failure */                          \
-        (device)->iface->op_destroy(failing_op);                                                   \
-    } while (0)
 #endif

@@ -5,6 +5,7 @@
 #define ADELE_TESTS_OP_RUN_H
 
 #include "support/devices.h"
+#include "support/op_create.h"
 #include "support/problem.h"
 
 struct op_run {
@@ -43,10 +44,4 @@ void op_check_threads(struct adele_device *device, const struct problem *problem
 // Every gradient of an array that forward reads, against finite differences of the reference:
 // gradients that are tensors, but for copies, and the others.
 void op_check_gradients(struct op_run *run, double step, double of_tensors, double of_others);
-
-// Of a descriptor: the op cannot be created, an argument is invalid.
-void op_check_refused(struct adele_device *device, enum adele_op_kind kind, const void *desc);
-// Creating it with the 1st, 2nd, ... allocation failing leaves no op and says so, until one attempt
-// meets no failure.
-void op_check_allocations(struct adele_device *device, enum adele_op_kind kind, const void *desc);
 #endif

@@ -83,19 +83,6 @@ void args_set_pointer(union op_args *args, size_t offset, void *pointer) {
 
 // ---- the op of a problem ------------------------------------------------------------------------
 
-adele_status op_create(struct adele_device *device, enum adele_op_kind kind, const void *desc,
-                       struct adele_op **out) {
-    switch (kind) {
-#define CREATE_CASE(name, has_backward)                                                            \
-    case ADELE_OP_##name:                                                                          \
-        return device->iface->name##_create(device, (const struct adele_##name##_desc *)desc, out);
-        ADELE_OPS(CREATE_CASE)
-#undef CREATE_CASE
-    default:
-        return ADELE_UNSUPPORTED;
-    }
-}
-
 #define BACKWARD_0(call) ADELE_UNSUPPORTED
 #define BACKWARD_1(call) (call)
 

@@ -103,9 +103,6 @@ size_t field_element_bytes(enum field_type type);
 void *args_pointer(const union op_args *args, size_t offset);
 void args_set_pointer(union op_args *args, size_t offset, void *pointer);
 
-// From struct adele_<op>_desc.
-ADELE_MUST_CHECK adele_status op_create(struct adele_device *device, enum adele_op_kind kind,
-                                        const void *desc, struct adele_op **out);
 adele_status problem_run(const struct adele_device *device, struct adele_op *op,
                          const union op_args *args, bool is_backward);
 // tests/reference
