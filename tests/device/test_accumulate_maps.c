@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "base/half.h"
-#include "base/memory.h"
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Every device decides every pixel as the reference does: predictions are compared byte by byte.
-#include "base/memory.h"
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "base/memory.h"
 #include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "base/memory.h"
 #include "base/random.h"
 #include "reference/reference_method.h"
 #include "support/compare.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // First values of parameters: against the reference, uniform ones bit by bit against the stream;
 // what lies between items stays as it was.
-#include "base/memory.h"
 #include "base/random.h"
 #include "reference/reference.h"
 #include "support/compare.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Packed weights: what a convolution multiplies by when it is given them, and that its results are
 // those of a convolution that packs for itself, bit by bit.
-#include "base/memory.h"
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
