@@ -23,6 +23,7 @@ endfunction()
 # ---- every op ------------------------------------------------------------------------------------
 # For Hopper's kernels, whose PTX is for sm_90a, the interpreted device becomes one of compute capability 9.0.
 set(PTX_SETTINGS_conv2d_hopper PTX_SM=90 PTX_MMA=hopper)
+set(PTX_SETTINGS_aspp_hopper ${PTX_SETTINGS_conv2d_hopper})
 # This compares two runs with the same sums; exact ones take half the time.
 set(PTX_SETTINGS_packing PTX_MMA=exact)
 foreach(op ${ADELE_DEVICE_TESTS})
