@@ -1,40 +1,34 @@
 // SPDX-License-Identifier: MIT
 #include "base/memory.h"
 #include "reference/reference.h"
-#include "support/compare.h"
-#include "support/devices.h"
 #include "support/op_errors.h"
+#include "support/op_run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
+static void open_run(struct op_run *run, struct adele_device *device, int64_t n, float decay) {
+    struct problem problem;
+    problem_average(&(struct adele_average_desc){n}, &problem);
+    problem.args.average.decay = decay;
+    op_open(run, device, &problem);
+}
+
 // Values of size 1, and three roundings: 4e-7.
 static void check_size(struct adele_device *device, int64_t n, float decay) {
-    struct arena arena;
-    struct adele_average_desc desc = {n};
-    struct adele_op *op = NULL;
-    arena_open(&arena, device);
-    size_t count = (size_t)n, bytes = count * sizeof(float);
-    float *average = arena_random(&arena, 1, count, -1.0, 1.0);
-    float *values = arena_random(&arena, 2, count, -1.0, 1.0);
-    struct adele_average_args host = {average, values, decay, NULL};
-    struct adele_average_args args = {arena_upload(&arena, average, bytes),
-                                      arena_upload(&arena, values, bytes), decay, NULL};
-    assert_int_equal(device->iface->average_create(device, &desc, &op), ADELE_OK);
-    assert_int_equal(op->kind, ADELE_OP_average);
+    struct op_run run;
+    open_run(&run, device, n, decay);
     memory_fail_at(-1);
     for (int step = 0; step < 3; step++) {
-        assert_int_equal(device->iface->average_forward(op, &args), ADELE_OK);
-        reference_average_forward(&desc, &host);
+        op_forward(&run);
+        reference_average_forward(&run.problem.desc.average, &run.host.average);
     }
     assert_int_equal(memory_count(), 0);
-    assert_true(compare_f32("average", arena_download(&arena, args.average, count), average, 1, 1,
-                            1, (int)n, 4e-7, 0.0));
-    assert_true(compare_bytes("values", arena_download(&arena, args.values, count), values, bytes));
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    op_compare(&run, "average", NULL, 4e-7, 0.0);
+    op_compare_bits(&run, "values", op_values(&run, "values"));
+    op_close(&run);
 }
 
 // Around a block of threads, and around the chunk of a CPU's thread.
@@ -50,49 +44,37 @@ static void check_literal(struct adele_device *device) {
     static const float wanted[3][3] = {
         {1.25f, -1.0f, -1.0f}, {1.0f, -2.0f, 0.0f}, {2.0f, 2.0f, -4.0f}};
     static const float decays[] = {0.75f, 1.0f, 0.0f};
-    struct adele_average_desc desc = {3};
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->average_create(device, &desc, &op), ADELE_OK);
     for (int i = 0; i < 3; i++) {
-        struct arena arena;
-        arena_open(&arena, device);
-        struct adele_average_args args = {arena_upload(&arena, average, sizeof average),
-                                          arena_upload(&arena, values, sizeof values), decays[i],
-                                          NULL};
-        assert_int_equal(device->iface->average_forward(op, &args), ADELE_OK);
-        assert_true(compare_bytes("average", arena_download(&arena, args.average, 3), wanted[i],
-                                  sizeof wanted[i]));
-        arena_close(&arena);
+        struct op_run run;
+        open_run(&run, device, 3, decays[i]);
+        op_set(&run, "average", average);
+        op_set(&run, "values", values);
+        op_forward(&run);
+        op_compare_bits(&run, "average", wanted[i]);
+        op_close(&run);
     }
-    device->iface->op_destroy(op);
 }
 
 // Behind an update that was skipped, nothing; behind one that was done, also when others before it
 // were skipped, the average moves.
 static void check_health(struct adele_device *device) {
     for (int64_t is_skipped = 0; is_skipped < 2; is_skipped++) {
-        float average[300], values[300];
         int64_t health[ADELE_HEALTH_COUNT] = {5, 2, 1, -1, is_skipped};
-        struct adele_average_desc desc = {300};
-        struct adele_op *op = NULL;
-        struct arena arena;
-        arena_open(&arena, device);
+        struct op_run run;
+        open_run(&run, device, 300, 0.5f);
         for (int i = 0; i < 300; i++) {
-            average[i] = 1.0f;
-            values[i] = 3.0f;
+            op_values(&run, "average")[i] = 1.0f;
+            op_values(&run, "values")[i] = 3.0f;
         }
-        struct adele_average_args host = {average, values, 0.5f, health};
-        struct adele_average_args args = {arena_upload(&arena, average, sizeof average),
-                                          arena_upload(&arena, values, sizeof values), 0.5f,
-                                          arena_upload(&arena, health, sizeof health)};
-        assert_int_equal(device->iface->average_create(device, &desc, &op), ADELE_OK);
-        assert_int_equal(device->iface->average_forward(op, &args), ADELE_OK);
-        reference_average_forward(&desc, &host);
-        assert_true(average[299] == (is_skipped ? 1.0f : 2.0f));
-        assert_true(compare_bytes("average", arena_download(&arena, args.average, 300), average,
-                                  sizeof average));
-        device->iface->op_destroy(op);
-        arena_close(&arena);
+        op_set(&run, "average", NULL);
+        op_set(&run, "values", NULL);
+        run.host.average.health = health;
+        run.device.average.health = arena_upload(&run.arena, health, sizeof health);
+        op_forward(&run);
+        reference_average_forward(&run.problem.desc.average, &run.host.average);
+        assert_true(op_values(&run, "average")[299] == (is_skipped ? 1.0f : 2.0f));
+        op_compare_bits(&run, "average", op_values(&run, "average"));
+        op_close(&run);
     }
 }
 

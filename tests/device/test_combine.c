@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "reference/reference.h"
 #include "support/compare.h"
-#include "support/devices.h"
 #include "support/op_errors.h"
+#include "support/op_run.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -15,34 +15,28 @@ enum place { APART, IN_A, IN_B, NO_B, NO_B_IN_A, N_PLACES };
 
 // One rounding of the sum and one of the product: exact.
 static void check_size(struct adele_device *device, int64_t n, enum place place, float scale) {
-    struct arena arena;
-    struct adele_combine_desc desc = {n};
-    struct adele_op *op = NULL;
-    arena_open(&arena, device);
-    size_t count = (size_t)n, bytes = count * sizeof(float);
-    float *a = arena_random(&arena, 1, count, -1.0, 1.0);
-    float *b = arena_random(&arena, 2, count, -1e4, 1e4), *out = arena_floats(&arena, count);
-    struct adele_combine_args host = {a, b, out, scale};
-    struct adele_combine_args args = {arena_upload(&arena, a, bytes),
-                                      arena_upload(&arena, b, bytes),
-                                      arena_upload(&arena, out, bytes), scale};
-    if (place == NO_B || place == NO_B_IN_A)
-        args.b = host.b = NULL;
+    struct problem problem;
+    struct op_run run;
+    problem_combine(&(struct adele_combine_desc){n}, &problem);
+    problem.args.combine.scale = scale;
+    problem_find(&problem, "b")->low = -1e4;
+    problem_find(&problem, "b")->high = 1e4;
+    op_open(&run, device, &problem);
+    struct adele_combine_args *args = &run.device.combine;
     if (place == IN_A || place == NO_B_IN_A)
-        args.out = (float *)args.a;
+        args->out = (float *)args->a;
     else if (place == IN_B)
-        args.out = (float *)args.b;
-    assert_int_equal(device->iface->combine_create(device, &desc, &op), ADELE_OK);
-    assert_int_equal(op->kind, ADELE_OP_combine);
-    assert_int_equal(device->iface->combine_forward(op, &args), ADELE_OK);
-    reference_combine_forward(&desc, &host);
-    assert_true(compare_bytes("out", arena_download(&arena, args.out, count), out, bytes));
+        args->out = (float *)args->b;
+    if (place == NO_B || place == NO_B_IN_A)
+        args->b = run.host.combine.b = NULL;
+    op_forward(&run);
+    reference_combine_forward(&problem.desc.combine, &run.host.combine);
+    op_compare_bits(&run, "out", op_values(&run, "out"));
     if (place == APART) {
-        assert_true(compare_bytes("a", arena_download(&arena, args.a, count), a, bytes));
-        assert_true(compare_bytes("b", arena_download(&arena, args.b, count), b, bytes));
+        op_compare_bits(&run, "a", op_values(&run, "a"));
+        op_compare_bits(&run, "b", op_values(&run, "b"));
     }
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    op_close(&run);
 }
 
 // Around a block of threads, and around the chunk of a CPU's thread.
@@ -64,25 +58,22 @@ static void check_literal(struct adele_device *device) {
     static const float a[] = {16777216.0f, -0.0f, 1.0f, INFINITY, 3.0f};
     static const float b[] = {1.0f, -0.0f, NAN, 1.0f, -1.0f};
     static const float wanted[] = {8388608.0f, -0.0f, NAN, INFINITY, 1.0f};
-    struct arena arena;
-    struct adele_op *op = NULL;
-    arena_open(&arena, device);
-    struct adele_combine_desc desc = {5};
-    float out[5] = {0};
-    struct adele_combine_args args = {arena_upload(&arena, a, sizeof a),
-                                      arena_upload(&arena, b, sizeof b),
-                                      arena_upload(&arena, out, sizeof out), 0.5f};
-    assert_int_equal(device->iface->combine_create(device, &desc, &op), ADELE_OK);
-    assert_int_equal(device->iface->combine_forward(op, &args), ADELE_OK);
-    const float *got = arena_download(&arena, args.out, 5);
+    struct problem problem;
+    struct op_run run;
+    problem_combine(&(struct adele_combine_desc){5}, &problem);
+    problem.args.combine.scale = 0.5f;
+    op_open(&run, device, &problem);
+    op_set(&run, "a", a);
+    op_set(&run, "b", b);
+    op_forward(&run);
+    const float *got = op_result(&run, "out");
     for (int i = 0; i < 5; i++) {
         if (isnan(wanted[i]))
             assert_true(isnan(got[i]));
         else
             assert_true(compare_bytes("out", &got[i], &wanted[i], sizeof wanted[i]));
     }
-    device->iface->op_destroy(op);
-    arena_close(&arena);
+    op_close(&run);
 }
 
 static void check_errors(struct adele_device *device) {
