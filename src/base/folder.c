@@ -85,9 +85,8 @@ void file_unlock(int lock) {
 adele_status file_make_directory(const char *path) {
     if (path[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no folder name to make");
-    char *part = memory_strdup(path);
+    OWNED char *part = memory_strdup(path);
     TRY(CHECK_MEMORY(part));
-    adele_status status = ADELE_OK;
     for (char *c = part + 1;; c++) {
         if (*c != '/' && *c != '\0')
             continue;
@@ -96,17 +95,13 @@ adele_status file_make_directory(const char *path) {
         // mkdir may report a missing right for a parent that exists, so its existence decides.
         if (mkdir(part, 0777) != 0) {
             int error = errno;
-            if (!file_is_directory(part)) {
-                status = FAIL_ERRNO("make the folder", part, error);
-                break;
-            }
+            if (!file_is_directory(part))
+                return FAIL_ERRNO("make the folder", part, error);
         }
         if (end == '\0')
-            break;
+            return ADELE_OK;
         *c = end;
     }
-    memory_free(part);
-    return status;
 }
 
 // ---- removing -----------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ void config_raw_destroy(struct config_raw *raw) {
         memory_free(raw->sets);
     memory_free(raw);
 }
+OWNER(config_raw_destroy, struct config_raw)
 
 // ---- errors -------------------------------------------------------------------------------------
 
@@ -346,15 +347,12 @@ static adele_status read_yaml(struct config_raw *raw, const char *name, const ch
 
 adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
                               struct config_raw **out) {
-    struct config_raw *raw = NULL;
+    OWNED_BY(config_raw_destroy) struct config_raw *raw = NULL;
     *out = NULL;
     TRY(ALLOCATE(&raw, 1));
-    adele_status status = read_yaml(raw, name, NULL, text, bytes, "", -1);
-    if (status != ADELE_OK) {
-        config_raw_destroy(raw);
-        return status;
-    }
+    TRY(read_yaml(raw, name, NULL, text, bytes, "", -1));
     *out = raw;
+    raw = NULL;
     return ADELE_OK;
 }
 

@@ -210,11 +210,14 @@ static adele_status list_contents(const char *root, struct contents *out) {
 }
 
 // "it holds 2 folders (images, notes: empty) and 3 files, 1 of them images".
+static void contents_deinit(struct contents *contents) {
+    buffer_deinit(&contents->names);
+}
+
 static adele_status fail_nothing(const char *root) {
-    struct contents found = {0};
-    adele_status status = buffer_text(&found.names, "");
-    if (status == ADELE_OK)
-        status = list_contents(root, &found);
+    CLEANUP(contents_deinit) struct contents found = {0};
+    TRY(buffer_text(&found.names, ""));
+    TRY(list_contents(root, &found));
     bool is_empty = found.n_files == 0 && found.n_inside == 0;
     const char *hint =
         "Put the images into a folder images and the masks, with the names of their images, into a "
@@ -223,19 +226,15 @@ static adele_status fail_nothing(const char *root) {
         "ann_dir).";
     if (is_empty)
         hint = "Copy the files there; a mask has the name of its image. Or name another folder.";
-    if (status == ADELE_OK)
-        status =
-            FAIL(ADELE_DATA, hint,
-                 "%s: no images with masks are found: it holds %d folder%s%s%s%s and %d "
-                 "file%s, %d of them images%s",
-                 root, found.n_folders, found.n_folders == 1 ? "" : "s",
-                 found.n_folders > 0 ? " (" : "", found.names.data, found.n_folders > 0 ? ")" : "",
-                 found.n_files, found.n_files == 1 ? "" : "s", found.n_pictures,
-                 is_empty ? ""
-                          : "; of two folders that share names of pictures, one must be named "
-                            "like masks or labels");
-    buffer_deinit(&found.names);
-    return status;
+    return FAIL(ADELE_DATA, hint,
+                "%s: no images with masks are found: it holds %d folder%s%s%s%s and %d "
+                "file%s, %d of them images%s",
+                root, found.n_folders, found.n_folders == 1 ? "" : "s",
+                found.n_folders > 0 ? " (" : "", found.names.data, found.n_folders > 0 ? ")" : "",
+                found.n_files, found.n_files == 1 ? "" : "s", found.n_pictures,
+                is_empty ? ""
+                         : "; of two folders that share names of pictures, one must be named "
+                           "like masks or labels");
 }
 
 // ---- the layout ---------------------------------------------------------------------------------

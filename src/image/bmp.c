@@ -141,22 +141,19 @@ static void convert_row(const struct bmp_reader *reader, const unsigned char *ro
 }
 
 static adele_status read_pixels(struct bmp_reader *reader, bool keep_values, struct image *out) {
-    unsigned char *row = NULL;
+    OWNED unsigned char *row = NULL;
     TRY(ALLOCATE(&row, reader->row_bytes));
-    adele_status status = ADELE_OK;
     if (fseek(reader->file, (long)reader->pixel_offset, SEEK_SET) != 0)
-        status = fail_read(reader);
+        return fail_read(reader);
     size_t out_bytes = (size_t)reader->width * (size_t)out->n_channels;
-    for (int i = 0; i < reader->height && status == ADELE_OK; i++) {
+    for (int i = 0; i < reader->height; i++) {
         int y = reader->is_top_down ? i : reader->height - 1 - i;
         if (fread(row, 1, reader->row_bytes, reader->file) != reader->row_bytes)
-            status = fail_read(reader);
-        else
-            convert_row(reader, row, keep_values, out->n_channels,
-                        (uint8_t *)out->pixels + (size_t)y * out_bytes);
+            return fail_read(reader);
+        convert_row(reader, row, keep_values, out->n_channels,
+                    (uint8_t *)out->pixels + (size_t)y * out_bytes);
     }
-    memory_free(row);
-    return status;
+    return ADELE_OK;
 }
 
 static int count_channels(const struct bmp_reader *reader, bool keep_values) {

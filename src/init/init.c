@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+OWNER(adele_device_close, struct adele_device)
+
 #define MAX_FILES 3 // the configuration, and the lists of two splits
 
 // The public report comes first, so that its address is that of the whole.
@@ -197,11 +199,9 @@ static adele_status look_at_data(struct init *init) {
 }
 
 static adele_status fit_device(struct init *init, const char *name) {
-    struct adele_device *device = NULL;
+    OWNED_BY(adele_device_close) struct adele_device *device = NULL;
     TRY(adele_device_open(name != NULL ? name : "auto", ADELE_PRECISION_FP32, &device));
-    adele_status status = init_fit(device, init->dataset, init->fingerprint, &init->choices.fit);
-    adele_device_close(device);
-    return status;
+    return init_fit(device, init->dataset, init->fingerprint, &init->choices.fit);
 }
 
 // ---- the files ----------------------------------------------------------------------------------

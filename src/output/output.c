@@ -134,20 +134,18 @@ static adele_status check_files(const struct output *output,
 // Files of one folder are adjacent, so each folder is checked once.
 static adele_status check_places(const struct output *output) {
     bool is_run = output_guard_is_run(&output->guard, output->folder);
-    char *last = NULL;
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < output->files.n && status == ADELE_OK; i++) {
-        char *path = file_join(output->folder, output->files.names[i]);
+    OWNED char *last = NULL;
+    for (int i = 0; i < output->files.n; i++) {
+        OWNED char *path = file_join(output->folder, output->files.names[i]);
         char *folder = path != NULL ? path_folder(path) : NULL;
-        status = CHECK_MEMORY(folder);
-        if (status == ADELE_OK && (is_run || last == NULL || strcmp(last, folder) != 0))
-            status = output_guard_check(&output->guard, path);
-        memory_free(path);
+        bool is_new = is_run || last == NULL || folder == NULL || strcmp(last, folder) != 0;
         memory_free(last);
         last = folder;
+        TRY(CHECK_MEMORY(folder));
+        if (is_new)
+            TRY(output_guard_check(&output->guard, path));
     }
-    memory_free(last);
-    return status;
+    return ADELE_OK;
 }
 
 adele_status output_check(const struct output *output) {
@@ -223,10 +221,9 @@ adele_status output_end(struct output *output, adele_status status) {
     if (status == ADELE_OK)
         return record_files(output);
     // The first failure is the one to report.
-    char *message = memory_strdup(adele_error_message()), *hint = memory_strdup(adele_error_hint());
+    OWNED char *message = memory_strdup(adele_error_message());
+    OWNED char *hint = memory_strdup(adele_error_hint());
     if (record_files(output) != ADELE_OK && message != NULL && hint != NULL)
         (void)FAIL(status, hint, "%s", message);
-    memory_free(message);
-    memory_free(hint);
     return status;
 }

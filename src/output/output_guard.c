@@ -94,22 +94,18 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
     struct stat info;
     char *folder = path_folder(path);
     TRY(CHECK_MEMORY(folder));
-    adele_status status = ADELE_OK;
-    if (*last == NULL || strcmp(*last, folder) != 0)
-        status = add(guard, folder, "a folder of the data set", false);
+    bool is_new = *last == NULL || strcmp(*last, folder) != 0;
     memory_free(*last);
     *last = folder;
-    if (status != ADELE_OK || lstat(path, &info) != 0 || !S_ISLNK(info.st_mode))
-        return status;
-    char *real = realpath(path, NULL);
+    if (is_new)
+        TRY(add(guard, folder, "a folder of the data set", false));
+    char *real = lstat(path, &info) == 0 && S_ISLNK(info.st_mode) ? realpath(path, NULL) : NULL;
     if (real == NULL)
         return ADELE_OK;
-    folder = path_folder(real);
+    OWNED char *target = path_folder(real);
     free(real); // allocated by realpath
-    TRY(CHECK_MEMORY(folder));
-    status = add(guard, folder, "a folder of the data set", false);
-    memory_free(folder);
-    return status;
+    TRY(CHECK_MEMORY(target));
+    return add(guard, target, "a folder of the data set", false);
 }
 
 adele_status output_guard_add_dataset(struct output_guard *guard, const struct dataset *dataset) {

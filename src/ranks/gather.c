@@ -8,13 +8,13 @@
 
 adele_status gather_blocks(struct ranks *ranks, const void *mine, size_t bytes, void **out,
                            size_t *out_bytes) {
-    size_t *starts = NULL;
+    OWNED size_t *starts = NULL;
     *out = NULL;
+    *out_bytes = 0;
     TRY(ALLOCATE(&starts, ranks_count(ranks) + 1));
-    adele_status status = ranks_gather_sized(ranks, mine, bytes, out, starts);
-    *out_bytes = status == ADELE_OK ? starts[ranks_count(ranks)] : 0;
-    memory_free(starts);
-    return status;
+    TRY(ranks_gather_sized(ranks, mine, bytes, out, starts));
+    *out_bytes = starts[ranks_count(ranks)];
+    return ADELE_OK;
 }
 
 adele_status gather_add_name(struct buffer *names, const char *name) {

@@ -143,10 +143,6 @@ adele_status corrections_load(const struct report_run *run, struct corrections *
     TRY(CHECK_MEMORY(folder));
     if (!file_is_directory(folder))
         return ADELE_OK;
-    adele_status status = load_folder(folder, out);
-    if (status == ADELE_OK)
-        status = add_up(out);
-    if (status != ADELE_OK)
-        corrections_deinit(out);
-    return status;
+    TRY(load_folder(folder, out));
+    return add_up(out);
 }

@@ -23,7 +23,7 @@ struct corrections {
     char **classes;
 };
 
-// No file: n is 0.
+// No file: n is 0. After an error, corrections_deinit frees what was read.
 ADELE_MUST_CHECK adele_status corrections_load(const struct report_run *run,
                                                struct corrections *out);
 void corrections_deinit(struct corrections *corrections); // also zeroes it

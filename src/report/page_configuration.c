@@ -71,11 +71,9 @@ static adele_status add_made_by(struct page *page, const char *made_by, const ch
         const char *end = strstr(part, " / ");
         size_t n_part = end != NULL ? (size_t)(end - part) : strlen(part);
         if (strncmp(part, name, n) == 0 && part[n] == ' ') {
-            char *text = memory_printf("%.*s", (int)(n_part - n - 1), part + n + 1);
+            OWNED char *text = memory_printf("%.*s", (int)(n_part - n - 1), part + n + 1);
             TRY(CHECK_MEMORY(text));
-            adele_status status = html_text(&page->html, text);
-            memory_free(text);
-            return status;
+            return html_text(&page->html, text);
         }
         part = end != NULL ? end + 3 : NULL;
     }

@@ -73,11 +73,9 @@ static adele_status take_pictures(const char *folder, const char *prefix, struct
 
 static adele_status add_panels(struct page *page, const char *folder, const struct csv *csv) {
     const char *prefix = csv_field(csv, "overlay");
-    char *path = memory_printf("%s/%s_image.png", folder, prefix);
+    OWNED char *path = memory_printf("%s/%s_image.png", folder, prefix);
     TRY(CHECK_MEMORY(path));
-    bool is_there = file_exists(path);
-    memory_free(path);
-    if (!is_there)
+    if (!file_exists(path))
         return html_absent(&page->html, NULL, "Its pictures are not in the audit's folder.");
     struct image images[3] = {0};
     struct example example = {0};

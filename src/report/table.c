@@ -144,13 +144,11 @@ static adele_status print_table(int n_runs, const struct report_summary *summari
 
 adele_status report_table(int n_runs, const struct report_summary *summaries, char **out) {
     *out = NULL;
-    struct buffer text = {0};
-    adele_status status = print_table(n_runs, summaries, &text);
-    if (status == ADELE_OK)
-        *out = text.data; // the caller frees it with memory_free
-    else
-        buffer_deinit(&text);
-    return status;
+    CLEANUP(buffer_deinit) struct buffer text = {0};
+    TRY(print_table(n_runs, summaries, &text));
+    *out = text.data; // the caller frees it with memory_free
+    text = (struct buffer){0};
+    return ADELE_OK;
 }
 
 // ---- files --------------------------------------------------------------------------------------

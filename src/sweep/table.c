@@ -232,12 +232,10 @@ static adele_status train_all(struct tables *self) {
     }
     if (self->n_running == 0)
         return status;
-    char *message = memory_strdup(adele_error_message()), *hint = memory_strdup(adele_error_hint());
+    OWNED char *message = memory_strdup(adele_error_message());
+    OWNED char *hint = memory_strdup(adele_error_hint());
     (void)stop_all(self);
-    status = FAIL(status, hint != NULL ? hint : "", "%s", message != NULL ? message : "");
-    memory_free(message);
-    memory_free(hint);
-    return status;
+    return FAIL(status, hint != NULL ? hint : "", "%s", message != NULL ? message : "");
 }
 
 // ---- the call -----------------------------------------------------------------------------------
