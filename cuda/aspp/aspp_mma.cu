@@ -20,7 +20,7 @@ static adele_status choose(const struct aspp_gather *gather, struct aspp_launch 
 template <typename T, int math>
 static adele_status choose_width(const struct aspp_gather *gather, struct aspp_launch *out) {
     return aspp_is_narrow(gather) ? choose<T, math, 32, 4, 1>(gather, out)
-                                  : choose<T, math, 128, 2, 4>(gather, out);
+                                  : choose<T, math, 128, 2, 2>(gather, out);
 }
 
 adele_status aspp_mma_choose(const struct cuda_context *context, const struct aspp_gather *gather,

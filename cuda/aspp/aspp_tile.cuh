@@ -199,14 +199,16 @@ aspp_tile_store(const struct aspp_gather &gather, const struct aspp_group &group
 // ---- the kernel ---------------------------------------------------------------------------------
 
 // Warps that share a multiprocessor's registers: 16 leave 128 to a thread, which sums and operands
-// of the float kernel overrun.
-#define ASPP_WARPS_RESIDENT(math) ((math) == CONV2D_FMA ? 12 : 16)
+// of the float kernel overrun. Sums of 64 x 64 take 128 registers by themselves.
+#define ASPP_WARPS_RESIDENT(math, bn, n_warps)                                                     \
+    (ASPP_TILE * (bn) / (n_warps) == 64 * 64 ? 8 : (math) == CONV2D_FMA ? 12 : 16)
 
 // One block owns tile blockIdx.x / n_columns of group blockIdx.y x bn of its channels; warps_m x
 // warps_n warps share them out. The blocks of one tile of pixels follow one another, so that its
 // source is read from memory once. Sums: fma_sums or mma_sums of conv2d_sums.cuh.
 template <typename T, int math, typename Sums, int bn, int n_warps>
-static __global__ void __launch_bounds__(n_warps * 32, ASPP_WARPS_RESIDENT(math) / n_warps)
+static __global__ void __launch_bounds__(n_warps * 32,
+                                         ASPP_WARPS_RESIDENT(math, bn, n_warps) / n_warps)
     aspp_kernel(const struct aspp_gather gather, const struct aspp_product product) {
     const int n_threads = n_warps * 32;
     DYNAMIC_SHARED(shared);

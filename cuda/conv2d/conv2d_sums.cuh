@@ -74,7 +74,7 @@ template <int bm, int bn, int warps_m, int warps_n> struct fma_sums {
 
 // ---- tensor cores -------------------------------------------------------------------------------
 
-// A warp owns up to 64 x 32 of the tile as fragments of 16 x 8. Operands: bf16 tensors as they are
+// A warp owns up to 64 x 64 of the tile as fragments of 16 x 8. Operands: bf16 tensors as they are
 // (k = 16 an instruction). Float tensors are rounded to TF32, or, with that precision, to
 // bf16, which TF32 holds exactly; k = 8. Weights were rounded when they were packed.
 template <typename T, int math, int bm, int bn, int warps_m, int warps_n> struct mma_sums {

@@ -30,17 +30,32 @@ struct weight_gradient_sink {
     int c_in, c_out, taps, column_channels, n_columns, n_splits;
 };
 
-static __device__ inline void sink_put(const struct weight_gradient_sink *sink, int split, int row,
-                                       int column, float sum) {
-    if (row >= sink->c_out || column >= sink->n_columns)
-        return;
-    if (sink->n_splits > 1) {
-        sink->partial[((int64_t)split * sink->c_out + row) * sink->n_columns + column] = sum;
-        return;
-    }
+// Where the sums of one column go: that of row r to first[r * row_stride]. A thread has a few
+// columns of many rows, and only the column takes a division.
+struct sink_column {
+    float *first;
+    int64_t row_stride;
+    int n_rows; // 0: a column beyond the last, or of a padding channel
+    bool adds;  // to what is there
+};
+
+static __device__ inline void sink_column_init(struct sink_column *to,
+                                               const struct weight_gradient_sink *sink, int split,
+                                               int column) {
     int tap = column / sink->column_channels, i = column - tap * sink->column_channels;
-    if (i < sink->c_in)
-        sink->d_weight[((int64_t)row * sink->c_in + i) * sink->taps + tap] += sum;
+    to->adds = sink->n_splits == 1;
+    bool is_padding = column >= sink->n_columns || (to->adds && i >= sink->c_in);
+    to->n_rows = is_padding ? 0 : sink->c_out;
+    to->row_stride = to->adds ? (int64_t)sink->c_in * sink->taps : sink->n_columns;
+    to->first = to->adds ? sink->d_weight + (int64_t)i * sink->taps + tap
+                         : sink->partial + (int64_t)split * sink->c_out * sink->n_columns + column;
+}
+
+static __device__ inline void sink_put(const struct sink_column *to, int row, float sum) {
+    if (row >= to->n_rows)
+        return;
+    float *at = to->first + row * to->row_stride;
+    *at = to->adds ? *at + sum : sum;
 }
 
 // ---- pixels -------------------------------------------------------------------------------------

@@ -177,9 +177,11 @@ static __global__ void __launch_bounds__(block_threads, 2)
         multiply_step(d_dst_tile, src_tile, sums);
     }
     add_warps(tiles, sums);
-    for (int i = (int)threadIdx.x; i < tile_rows * tile_columns; i += block_threads)
-        sink_put(&sink, (int)blockIdx.z, row + i / tile_columns, column + i % tile_columns,
-                 tiles[i]);
+    for (int i = (int)threadIdx.x; i < tile_rows * tile_columns; i += block_threads) {
+        struct sink_column to;
+        sink_column_init(&to, &sink, (int)blockIdx.z, column + i % tile_columns);
+        sink_put(&to, row + i / tile_columns, tiles[i]);
+    }
 }
 
 adele_status weight_gradient_first_layer(const struct weight_gradient_call *call) {

@@ -73,11 +73,13 @@ static __global__ void __launch_bounds__(threads_of<tile>(), tile == 128 ? 2 : 6
     row += (int)threadIdx.x / (tile / 8) * 4;
     column += (int)threadIdx.x % (tile / 8) * 4;
 #pragma unroll
-    for (int m = 0; m < 8; m++)
+    for (int n = 0; n < 8; n++) {
+        struct sink_column to;
+        sink_column_init(&to, &sink, split, column + n % 4 + n / 4 * (tile / 2));
 #pragma unroll
-        for (int n = 0; n < 8; n++)
-            sink_put(&sink, split, row + m % 4 + m / 4 * (tile / 2),
-                     column + n % 4 + n / 4 * (tile / 2), sums[m][n]);
+        for (int m = 0; m < 8; m++)
+            sink_put(&to, row + m % 4 + m / 4 * (tile / 2), sums[m][n]);
+    }
 }
 
 template <int tile> static adele_status run(const struct weight_gradient_call *call) {

@@ -26,10 +26,9 @@ template <typename T> __host__ __device__ constexpr int rows_of_step() {
 template <typename T, int tile> __host__ __device__ constexpr int pitch_of() {
     return tile + 16 / (int)sizeof(T);
 }
-// Warps own 64 x 32 weights of a tile of 128 (2 x 4 warps), 32 x 32 of a tile of 64 (2 x 2).
-template <int tile> __host__ __device__ constexpr int threads_of() {
-    return tile == 128 ? 256 : 128;
-}
+// 2 x 2 warps, of which each owns a quarter of the tile: 64 x 64 weights of a tile of 128, whose
+// operands take three quarters of the shared memory's cycles that 64 x 32 would take.
+static const int n_threads = 128;
 template <typename T, int tile> static constexpr int shared_bytes() {
     return n_stages * 2 * rows_of_step<T>() * pitch_of<T, tile>() * (int)sizeof(T);
 }
@@ -92,24 +91,24 @@ static __device__ inline void read_columns(const float *from, int c, bool is_tf3
 
 // ---- the kernel ---------------------------------------------------------------------------------
 
-// A warp's weights: n_m blocks of 16 rows by 4 blocks of 8 columns. TF32 takes 8 pixels at once,
+// A warp's weights: n_m blocks of 16 rows by n_n blocks of 8 columns. TF32 takes 8 pixels at once,
 // in the order 0 2 4 6 1 3 5 7 for both operands, which is as good as any for a sum.
-template <typename T, bool is_tf32, int tile, int n_m>
+template <typename T, bool is_tf32, int tile, int n_m, int n_n>
 static __device__ inline void multiply_step(const T *d_dst_tile, const T *src_tile, int row,
-                                            int column, float sums[n_m][4][4]) {
+                                            int column, float sums[n_m][n_n][4]) {
     constexpr int pitch = pitch_of<T, tile>(), n_pixels = is_tf32 ? 8 : 16;
 #pragma unroll
     for (int k = 0; k < rows_of_step<T>(); k += n_pixels) {
-        uint32_t b[2][4];
+        uint32_t b[n_n / 2][4];
 #pragma unroll
-        for (int n = 0; n < 2; n++)
+        for (int n = 0; n < n_n / 2; n++)
             read_columns<pitch>(src_tile + k * pitch, column + n * 16, is_tf32, b[n]);
 #pragma unroll
         for (int m = 0; m < n_m; m++) {
             uint32_t a[4];
             read_rows<pitch>(d_dst_tile + k * pitch, row + m * 16, is_tf32, a);
 #pragma unroll
-            for (int n = 0; n < 4; n++) {
+            for (int n = 0; n < n_n; n++) {
                 if (is_tf32)
                     mma_tf32_16x8x8(sums[m][n], a, &b[n / 2][n % 2 * 2]);
                 else
@@ -122,11 +121,11 @@ static __device__ inline void multiply_step(const T *d_dst_tile, const T *src_ti
 // A block owns tile x tile weights (column blockIdx.x * tile, row blockIdx.y * tile) of split
 // blockIdx.z.
 template <typename T, bool is_tf32, int tile>
-static __global__ void __launch_bounds__(threads_of<tile>(), tile == 128 ? 2 : 4)
+static __global__ void __launch_bounds__(n_threads, tile == 128 ? 2 : 4)
     weight_gradient_mma_kernel(struct conv2d_shape shape, struct weight_gradient_sink sink,
                                const T *src, const T *d_dst) {
-    constexpr int n_threads = threads_of<tile>(), n_rows = rows_of_step<T>();
-    constexpr int pitch = pitch_of<T, tile>(), n_m = tile / 32;
+    constexpr int n_rows = rows_of_step<T>();
+    constexpr int pitch = pitch_of<T, tile>(), n_m = tile / 2 / 16, n_n = tile / 2 / 8;
     DYNAMIC_SHARED(bytes);
     int row = (int)blockIdx.y * tile, column = (int)blockIdx.x * tile, split = (int)blockIdx.z;
     struct tile_loader<T> loader;
@@ -134,22 +133,23 @@ static __global__ void __launch_bounds__(threads_of<tile>(), tile == 128 ? 2 : 4
     int begin = split_pixels(&loader.range, split, sink.n_splits, n_rows).begin;
     int n_steps = ceil_div(max(loader.end - begin, 0), n_rows);
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    int warp_row = warp % 2 * (tile / 2), warp_column = warp / 2 * 32;
-    float sums[n_m][4][4] = {};
+    int warp_row = warp % 2 * (tile / 2), warp_column = warp / 2 * (tile / 2);
+    float sums[n_m][n_n][4] = {};
     weight_gradient_pipeline<tile, n_threads, n_rows, pitch, n_stages>(
         loader, shape, n_steps, (T *)bytes, [&](const T *d_dst_tile, const T *src_tile) {
-            multiply_step<T, is_tf32, tile, n_m>(d_dst_tile, src_tile, warp_row, warp_column, sums);
+            multiply_step<T, is_tf32, tile, n_m, n_n>(d_dst_tile, src_tile, warp_row, warp_column,
+                                                      sums);
         });
     row += warp_row + lane / 4;
     column += warp_column + lane % 4 * 2;
 #pragma unroll
-    for (int m = 0; m < n_m; m++)
+    for (int n = 0; n < n_n * 2; n++) {
+        struct sink_column to;
+        sink_column_init(&to, &sink, split, column + n / 2 * 8 + n % 2);
 #pragma unroll
-        for (int n = 0; n < 4; n++)
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                sink_put(&sink, split, row + m * 16 + i / 2 * 8, column + n * 8 + i % 2,
-                         sums[m][n][i]);
+        for (int m = 0; m < n_m * 2; m++)
+            sink_put(&to, row + m * 8, sums[m / 2][n / 2][m % 2 * 2 + n % 2]);
+    }
 }
 
 // ---- launching ----------------------------------------------------------------------------------
@@ -158,9 +158,9 @@ template <typename T, bool is_tf32, int tile>
 static adele_status launch_kernel(const struct weight_gradient_call *call) {
     dim3 grid(ceil_div(call->sink.n_columns, tile), ceil_div(call->sink.c_out, tile),
               call->sink.n_splits);
-    return LAUNCH(call->context, (weight_gradient_mma_kernel<T, is_tf32, tile>), grid,
-                  threads_of<tile>(), (shared_bytes<T, tile>()), call->plan->shape, call->sink,
-                  (const T *)call->src, (const T *)call->d_dst);
+    return LAUNCH(call->context, (weight_gradient_mma_kernel<T, is_tf32, tile>), grid, n_threads,
+                  (shared_bytes<T, tile>()), call->plan->shape, call->sink, (const T *)call->src,
+                  (const T *)call->d_dst);
 }
 
 template <int tile> static adele_status launch_tile(const struct weight_gradient_call *call) {
