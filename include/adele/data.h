@@ -8,8 +8,8 @@
 #include "adele/status.h"
 #include <stdint.h>
 
-// The layouts, a row each: ROW(what the library's own code calls it, its name). The first one whose
-// folders are there is what "auto" takes.
+// The layouts, a row each: ROW(what the library's own code calls it, its name). "auto" takes the
+// first one that has left one of its marks in the folder.
 #define ADELE_LAYOUTS(ROW)                                                                         \
     ROW(NNUNET, nnunet)                                                                            \
     ROW(VOC, voc)                                                                                  \

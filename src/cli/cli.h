@@ -5,6 +5,7 @@
 #ifndef ADELE_CLI_CLI_H
 #define ADELE_CLI_CLI_H
 
+#include "adele/data.h"
 #include "adele/status.h"
 #include <argp.h>
 #include <stddef.h>

@@ -209,11 +209,11 @@ static adele_status list_contents(const char *root, struct contents *out) {
     return ADELE_OK;
 }
 
-// "it holds 2 folders (images, notes: empty) and 3 files, 1 of them images".
 static void contents_deinit(struct contents *contents) {
     buffer_deinit(&contents->names);
 }
 
+// "it holds 2 folders (images, notes: empty) and 3 files, 1 of them images".
 static adele_status fail_nothing(const char *root) {
     CLEANUP(contents_deinit) struct contents found = {0};
     TRY(buffer_text(&found.names, ""));
@@ -245,10 +245,12 @@ adele_status folder_guess(const char *root, struct folder_guess *out) {
     if (!file_is_directory(root))
         return FAIL(ADELE_IO, "Name the folder that holds the images and the masks.", "%s: %s",
                     root, file_exists(root) ? "not a folder" : "no such folder");
-    for (out->layout = LAYOUT_AUTO + 1; out->layout < LAYOUT_COUNT; out->layout++) {
-        const char *const *folders = layout_ops(out->layout)->folders;
-        if (file_is_directory_in(root, folders[0]) && file_is_directory_in(root, folders[1]))
+    for (enum dataset_layout layout = LAYOUT_AUTO + 1; layout < LAYOUT_COUNT; layout++) {
+        const char *const *folders = layout_ops(layout)->folders;
+        if (file_is_directory_in(root, folders[0]) && file_is_directory_in(root, folders[1])) {
+            out->layout = layout;
             return ADELE_OK;
+        }
     }
     struct pair best;
     TRY(find_pair(root, &best));
