@@ -5,12 +5,17 @@
 
 #include "data/finder.h"
 
+#define LAYOUT_MAX_PARTS 12
+
 // `list` is the configured list of a split; NULL = the layout's own.
 struct dataset_layout_ops {
     const char *marks[2];   // folders or files: "auto" takes the layout when one of them is there
     const char *folders[2]; // `adele init` takes the layout when these are there
-    bool has_channel_files; // a case has a file for each channel
-    bool has_mask_suffix;   // data.mask_suffix
+    // Its folders and files, the folder of images first. No output may fall into them; a folder
+    // that holds the images and another part outside of them is a data set.
+    const char *parts[LAYOUT_MAX_PARTS]; // NULL behind the last one
+    bool has_channel_files;              // a case has a file for each channel
+    bool has_mask_suffix;                // data.mask_suffix
     // Sets categories (0 when the layout does not define them), channels (0 = as in the pictures),
     // ending.
     adele_status (*describe)(struct dataset_finder *finder);

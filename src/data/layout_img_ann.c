@@ -245,12 +245,15 @@ static const char *label_folder(const struct dataset *dataset, enum dataset_spli
     return dataset->label_folders[split];
 }
 
-const struct dataset_layout_ops layout_img_ann = {.marks = {"img_dir"},
-                                                  .folders = {"img_dir", "ann_dir"},
-                                                  .has_mask_suffix = true,
-                                                  .describe = describe,
-                                                  .list = list,
-                                                  .locate = locate,
-                                                  .orphans = orphans,
-                                                  .image_folder = image_folder,
-                                                  .label_folder = label_folder};
+const struct dataset_layout_ops layout_img_ann = {
+    .marks = {"img_dir"},
+    .folders = {"img_dir", "ann_dir"},
+    .parts = {"img_dir", "ann_dir", "img_dir/train", "img_dir/val", "img_dir/test", "ann_dir/train",
+              "ann_dir/val", "ann_dir/test"},
+    .has_mask_suffix = true,
+    .describe = describe,
+    .list = list,
+    .locate = locate,
+    .orphans = orphans,
+    .image_folder = image_folder,
+    .label_folder = label_folder};

@@ -285,12 +285,14 @@ static const char *label_folder(const struct dataset *dataset, enum dataset_spli
     return is_test ? "labelsTs" : "labelsTr";
 }
 
-const struct dataset_layout_ops layout_nnunet = {.marks = {"imagesTr", "dataset.json"},
-                                                 .folders = {"imagesTr", "imagesTr"},
-                                                 .has_channel_files = true,
-                                                 .describe = describe,
-                                                 .list = list,
-                                                 .locate = locate,
-                                                 .orphans = orphans,
-                                                 .image_folder = image_folder,
-                                                 .label_folder = label_folder};
+const struct dataset_layout_ops layout_nnunet = {
+    .marks = {"imagesTr", "dataset.json"},
+    .folders = {"imagesTr", "imagesTr"},
+    .parts = {"imagesTr", "labelsTr", "dataset.json", "imagesTs", "labelsTs"},
+    .has_channel_files = true,
+    .describe = describe,
+    .list = list,
+    .locate = locate,
+    .orphans = orphans,
+    .image_folder = image_folder,
+    .label_folder = label_folder};

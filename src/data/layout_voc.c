@@ -94,10 +94,12 @@ static const char *label_folder(const struct dataset *dataset, enum dataset_spli
 }
 
 // No search for orphans: VOC itself has thousands of pictures without label maps.
-const struct dataset_layout_ops layout_voc = {.marks = {"JPEGImages", "ImageSets"},
-                                              .folders = {"JPEGImages", LISTS},
-                                              .describe = describe,
-                                              .list = list,
-                                              .locate = locate,
-                                              .image_folder = image_folder,
-                                              .label_folder = label_folder};
+const struct dataset_layout_ops layout_voc = {
+    .marks = {"JPEGImages", "ImageSets"},
+    .folders = {"JPEGImages", LISTS},
+    .parts = {"JPEGImages", "SegmentationClass", "SegmentationClassAug", "ImageSets", LISTS},
+    .describe = describe,
+    .list = list,
+    .locate = locate,
+    .image_folder = image_folder,
+    .label_folder = label_folder};

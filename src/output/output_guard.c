@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/layout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,9 +69,6 @@ static adele_status add_below(struct output_guard *guard, const char *root, cons
 
 // A folder inside the data set may be a bind mount of another one, so every folder is listed.
 adele_status output_guard_add_data(struct output_guard *guard, const char *root) {
-    static const char *const deeper[] = {
-        "ImageSets/Segmentation", "img_dir/train", "img_dir/val", "img_dir/test",
-        "ann_dir/train",          "ann_dir/val",   "ann_dir/test"};
     if (root == NULL || !file_is_directory(root))
         return ADELE_OK;
     TRY(add(guard, root, "the data set", false));
@@ -81,8 +79,9 @@ adele_status output_guard_add_data(struct output_guard *guard, const char *root)
                                          : ADELE_OK; // cannot be read, so it is not used either
     for (int i = 0; i < list.n; i++)
         TRY(add_below(guard, root, list.names[i]));
-    for (size_t i = 0; i < sizeof deeper / sizeof deeper[0]; i++)
-        TRY(add_below(guard, root, deeper[i]));
+    for (enum dataset_layout layout = LAYOUT_AUTO + 1; layout < LAYOUT_COUNT; layout++)
+        for (const char *const *part = layout_ops(layout)->parts; *part != NULL; part++)
+            TRY(add_below(guard, root, *part));
     return ADELE_OK;
 }
 
@@ -133,15 +132,23 @@ bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
 
 // ---- checking a path ----------------------------------------------------------------------------
 
-// A folder of images together with another folder or file of the layout. A folder named img_dir
-// alone does not make its parent a data set.
+// A folder of images alone, with whatever is in it, does not make its parent a data set.
+static bool holds_layout(const char *folder, const char *const *parts) {
+    const char *images = parts[0];
+    if (images == NULL || !file_exists_in(folder, images))
+        return false;
+    size_t n = strlen(images);
+    for (int i = 1; parts[i] != NULL; i++) {
+        bool is_of_images = strncmp(parts[i], images, n) == 0 && parts[i][n] == '/';
+        if (!is_of_images && file_exists_in(folder, parts[i]))
+            return true;
+    }
+    return false;
+}
+
 static bool is_data_set(const char *folder) {
-    static const char *const marks[][3] = {{"imagesTr", "labelsTr", "dataset.json"},
-                                           {"JPEGImages", "SegmentationClass", "ImageSets"},
-                                           {"img_dir", "ann_dir", "ann_dir"}};
-    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-        if (file_exists_in(folder, marks[i][0]) &&
-            (file_exists_in(folder, marks[i][1]) || file_exists_in(folder, marks[i][2])))
+    for (enum dataset_layout layout = LAYOUT_AUTO + 1; layout < LAYOUT_COUNT; layout++)
+        if (holds_layout(folder, layout_ops(layout)->parts))
             return true;
     return false;
 }

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/layout.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
 #include "support/verb_outputs.h"
@@ -106,6 +107,40 @@ static void another_run_is_closed(void **state) {
     }
 }
 
+// That no verb reads: it is known by its layout.
+static void another_data_set_is_closed(void **state) {
+    struct output_guard guard = {0};
+    for (enum dataset_layout layout = LAYOUT_AUTO + 1; layout < LAYOUT_COUNT; layout++) {
+        const char *const *parts = layout_ops(layout)->parts, *name = dataset_layout_name(layout);
+        int n_closed = 0;
+        for (int i = 0; parts[i] != NULL; i++) {
+            char folder[512], path[1024], inner[64];
+            (void)snprintf(folder, sizeof folder, "alien/%s_%d", name, i);
+            (void)snprintf(path, sizeof path, "%s/%s", folder, parts[0]);
+            check_ok(file_make_directory(scratch_path(state, path)));
+            (void)snprintf(path, sizeof path, "%s/%s", folder, parts[i]);
+            check_ok(file_make_directory(scratch_path(state, path)));
+            (void)snprintf(path, sizeof path, "%s/new/x", folder);
+            (void)snprintf(inner, sizeof inner, "%s/", parts[0]);
+            // The images alone are not a data set.
+            bool is_open = i == 0 || strncmp(parts[i], inner, strlen(inner)) == 0;
+            adele_status status = output_guard_check(&guard, scratch_path(state, path));
+            if (status != (is_open ? ADELE_OK : ADELE_INVALID_ARGUMENT))
+                fail_msg("%s with %s: status %d", path, parts[i], (int)status);
+            if (!is_open)
+                assert_non_null(strstr(adele_error_message(), "would fall into the data set "));
+            n_closed += !is_open;
+        }
+        if (n_closed == 0)
+            fail_msg("layout %s is not protected: its `parts` name no masks or lists", name);
+    }
+    check_ok(file_make_directory(scratch_path(state, "aug/JPEGImages")));
+    check_ok(file_make_directory(scratch_path(state, "aug/SegmentationClassAug")));
+    struct program_result result;
+    verb_run(NOISE, scratch_path(state, "aug/noisy"), NULL, &result);
+    verb_assert_refused(&result, "would fall into the data set ", "/aug");
+}
+
 // New files are welcome in the verb's own run, but not under the names that it has.
 static void the_own_run_keeps_its_files(void **state) {
     struct program_result result;
@@ -188,6 +223,7 @@ int main(void) {
         cmocka_unit_test(bind_mounts_lead_nowhere_else),
         cmocka_unit_test(the_folder_of_inputs_is_closed),
         cmocka_unit_test(another_run_is_closed),
+        cmocka_unit_test(another_data_set_is_closed),
         cmocka_unit_test(the_own_run_keeps_its_files),
         cmocka_unit_test(places_are_found),
         cmocka_unit_test(memory_may_run_out),
