@@ -52,6 +52,7 @@ void fingerprint_builder_begin_case(struct fingerprint_builder *self, enum datas
     self->i_case = i_case;
     self->item = &self->dataset->cases[split][i_case];
     self->is_unreadable = false;
+    self->has_size = false;
     if (split != SPLIT_TEST && dataset_label_source(self->item, split) == NULL)
         count(&self->notes.no_mask, self->item->image_path[0]);
 }
@@ -66,6 +67,7 @@ static adele_status add_size(struct fingerprint_builder *self, int width, int he
                              int n_slices) {
     TRY(GROW(&self->sizes, self->n_sizes));
     struct case_size *size = &self->sizes[self->n_sizes++];
+    self->has_size = true;
     *size = (struct case_size){.extents = {width, height, n_slices}};
     for (int axis = 0; self->dataset->is_volume && axis < 3; axis++)
         size->spacing[axis] = self->item->geometry.spacing[axis];
@@ -152,9 +154,10 @@ adele_status fingerprint_builder_add_mask(struct fingerprint_builder *self, cons
     memory_free(classes.values);
     if (!has_foreground)
         count(&self->notes.empty_mask, path);
-    // A volume's mask may be stored in another order, so its extents say nothing.
+    // A volume's mask may be stored in another order, so its extents say nothing. An image that
+    // cannot be read has no size.
     const struct case_size *size =
-        self->n_sizes > 0 && !labels->is_volume ? &self->sizes[self->n_sizes - 1] : NULL;
+        self->has_size && !labels->is_volume ? &self->sizes[self->n_sizes - 1] : NULL;
     if (size != NULL && (size->extents[0] != labels->width || size->extents[1] != labels->height))
         count(&self->notes.other_size, path);
     return status;

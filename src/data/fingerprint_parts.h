@@ -29,6 +29,7 @@ struct fingerprint_builder {
     bool is_unreadable; // one of its files
     struct case_size *sizes;
     int n_sizes;
+    bool has_size;                    // the last one is of the current case
     float *sample[DATASET_MAX_FILES]; // of each channel
     int n_sample[DATASET_MAX_FILES];
     int n_channels; // with a sample

@@ -227,18 +227,20 @@ static void files_that_cannot_be_read_are_counted(void **state) {
     write_gray(state, "set/images/a.png", 4, 2, 8, 0, 1);
     write_mask(state, "set/masks/a.png", 4, 2, 3, 200);
     tiny_text(state, "set/images/b.png", "no picture");
-    write_mask(state, "set/masks/b.png", 4, 2, 3, 200);
+    write_mask(state, "set/masks/b.png", 5, 3, 3, 200); // not the size of a.png
     write_gray(state, "set/images/c.png", 4, 2, 8, 0, 1);
     tiny_text(state, "set/masks/c.png", "no mask");
     struct dataset_config config = two_folders(state, "set");
     struct adele_fingerprint *found = take(&config);
     assert_true(is_odd(found, "2 of 3 cases have a file that cannot be read (first: "));
+    assert_false(is_odd(found, "differ in size"));
     assert_int_equal(found->n_masks, 2);
     fingerprint_destroy(found);
     // `adele check` gives the same fingerprint, and the problems beside it.
     struct check_report report;
     assert_int_equal(check_run(&config, &report), ADELE_OK);
     assert_true(is_odd(report.fingerprint, "2 of 3 cases have a file that cannot be read"));
+    assert_false(is_odd(report.fingerprint, "differ in size"));
     check_report_deinit(&report);
 }
 
