@@ -41,9 +41,9 @@ void fingerprint_builder_destroy(struct fingerprint_builder *self) {
 
 // ---- adding -------------------------------------------------------------------------------------
 
-static void count(struct fingerprint_counts *counts, const char *path) {
+static void count(struct fingerprint_counts *counts, const char *what) {
     if (counts->n++ == 0)
-        counts->first = path;
+        counts->first = what;
 }
 
 void fingerprint_builder_begin_case(struct fingerprint_builder *self, enum dataset_split split,
@@ -53,7 +53,9 @@ void fingerprint_builder_begin_case(struct fingerprint_builder *self, enum datas
     self->item = &self->dataset->cases[split][i_case];
     self->is_unreadable = false;
     self->has_size = false;
-    if (split != SPLIT_TEST && dataset_label_source(self->item, split) == NULL)
+    if (self->item->image_path[0] == NULL)
+        count(&self->notes.no_image, self->item->name);
+    else if (split != SPLIT_TEST && dataset_label_source(self->item, split) == NULL)
         count(&self->notes.no_mask, self->item->image_path[0]);
 }
 

@@ -38,7 +38,7 @@ static adele_status add_counts(struct adele_fingerprint *out,
     if (counts->n == 0)
         return ADELE_OK;
     return add(out, memory_printf("%d of %d %s %s (first: %s)", counts->n, n_all, what, does,
-                                  counts->first != NULL ? counts->first : "?"));
+                                  counts->first));
 }
 
 // ---- lists in one line --------------------------------------------------------------------------
@@ -126,6 +126,7 @@ adele_status fingerprint_find_odd(const struct fingerprint_notes *notes,
     out->n_unreadable = notes->unreadable.n;
     TRY(add_few(out));
     TRY(add_counts(out, &notes->unreadable, n_all, "cases", "have a file that cannot be read"));
+    TRY(add_counts(out, &notes->no_image, n_all, "cases", "have no image"));
     TRY(add_counts(out, &notes->no_mask, n_labelled, "cases", "have no mask"));
     TRY(add_counts(out, &notes->other_size, out->n_masks, "masks",
                    "differ in size from the image"));

@@ -12,12 +12,12 @@ struct case_size {
 };
 
 struct fingerprint_counts {
-    int n; // of cases of the kind
-    const char *first;
+    int n;             // of cases of the kind
+    const char *first; // path of a file; the name of a case without image
 };
 // What the cases have shown beside the numbers of the result.
 struct fingerprint_notes {
-    struct fingerprint_counts unreadable, no_mask, empty_mask, other_size, constant;
+    struct fingerprint_counts unreadable, no_image, no_mask, empty_mask, other_size, constant;
     int n_gray, n_rgb, n_8, n_16; // pictures
 };
 

@@ -19,6 +19,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const int map_from[] = {0, 200};
 static const uint8_t map_to[] = {0, 1};
@@ -244,6 +245,23 @@ static void files_that_cannot_be_read_are_counted(void **state) {
     check_report_deinit(&report);
 }
 
+// Without its image a case is not blamed for its mask too.
+static void images_that_are_not_there_are_named(void **state) {
+    tiny_voc(state, "voc");
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "s8\ns1\ns2\n");
+    struct dataset_config config = tiny_config(state, "voc");
+    struct check_report report;
+    assert_int_equal(check_run(&config, &report), ADELE_OK);
+    assert_true(is_odd(report.fingerprint, "1 of 4 cases have no image (first: s8)"));
+    assert_false(is_odd(report.fingerprint, "have no mask"));
+    check_report_deinit(&report);
+    assert_int_equal(unlink(scratch_path(state, "voc/SegmentationClass/s2.png")), 0);
+    assert_int_equal(check_run(&config, &report), ADELE_OK);
+    assert_true(is_odd(report.fingerprint, "1 of 4 cases have no mask (first: "));
+    assert_true(is_odd(report.fingerprint, "voc/JPEGImages/s2.png)"));
+    check_report_deinit(&report);
+}
+
 // The page stays short: 300 masks with 300 different values, and as many classes.
 static void many_cases_are_a_short_page(void **state) {
     enum { N = 200 };
@@ -305,6 +323,7 @@ int main(void) {
         TEST(large_images_are_sampled),
         TEST(odd_things_are_named),
         TEST(files_that_cannot_be_read_are_counted),
+        TEST(images_that_are_not_there_are_named),
         TEST(many_cases_are_a_short_page),
         TEST(every_allocation_may_fail),
     };
