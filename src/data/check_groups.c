@@ -113,35 +113,70 @@ adele_status check_groups_make(const struct check_report *report, struct check_g
     return CHECK_MEMORY(NULL);
 }
 
-// The path of a file is its message's beginning; the folder is most often that of the first one.
-static void list_files(const struct check_group *group, char *out, size_t bytes) {
-    struct buffer line = {0};
-    adele_status status = buffer_printf(&line, "%d files (first: %s", group->n, group->first->text);
-    for (int i = 0; i < CHECK_GROUP_NAMES - 1 && status == ADELE_OK; i++) {
-        if (group->next[i] == NULL)
-            break;
-        const char *path = group->next[i]->text, *end = strstr(path, ": "), *name = end;
-        while (name > path && name[-1] != '/')
-            name--;
-        status = buffer_printf(&line, "%s%.*s", i == 0 ? "; also " : ", ", (int)(end - name), name);
+// ---- one line for a group -----------------------------------------------------------------------
+
+struct part {
+    const char *text; // borrowed
+    int n;            // bytes
+};
+
+// The path is the beginning of a file's message.
+static struct part path_of(const char *text) {
+    const char *end = strstr(text, ": ");
+    return (struct part){text, end != NULL ? (int)(end - text) : 0};
+}
+
+static struct part file_name_of(const char *text) {
+    struct part path = path_of(text);
+    int n = 0;
+    while (n < path.n && path.text[path.n - n - 1] != '/')
+        n++;
+    return (struct part){path.text + path.n - n, n};
+}
+
+// The name behind the word "case"; it may have spaces, so it ends where the sentence goes on.
+static struct part case_name_of(const char *text) {
+    static const char *const ends[] = {" of the ", " is in ", " occurs "};
+    const char *name = text + path_of(text).n;
+    name = strncmp(name, "case ", 5) == 0 ? name : strstr(name, " case ");
+    if (name == NULL)
+        return (struct part){0};
+    name = strchr(name + 1, ' ') + 1;
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        const char *end = strstr(name, ends[i]);
+        n = end != NULL && (size_t)(end - name) < n ? (size_t)(end - name) : n;
     }
-    if (status == ADELE_OK)
-        status = buffer_text(&line, group->n > CHECK_GROUP_NAMES ? ", ...)" : ")");
-    (void)snprintf(out, bytes, "%s",
-                   status == ADELE_OK ? (const char *)line.data : group->first->text);
-    buffer_deinit(&line);
+    return (struct part){name, (int)n};
+}
+
+static bool is_same(struct part a, struct part b) {
+    return a.n == b.n && strncmp(a.text, b.text, (size_t)a.n) == 0;
+}
+
+// Problems of one path, as those of a data set's cases, are not problems of as many files.
+static bool is_of_files(const struct check_group *group) {
+    struct part path = path_of(group->first->text);
+    return path.n > 0 && !is_same(path, path_of(group->next[0]->text));
+}
+
+static adele_status put_group(const struct check_group *group, struct buffer *out) {
+    const char *first = group->first->text;
+    bool has_files = is_of_files(group), has_cases = !has_files && case_name_of(first).n > 0;
+    const char *what = has_files ? "files" : has_cases ? "cases" : "problems";
+    TRY(buffer_printf(out, "%d %s (first: %s", group->n, what, first));
+    if (!has_files && !has_cases)
+        return buffer_text(out, ")");
+    for (int i = 0; i < CHECK_GROUP_NAMES - 1 && group->next[i] != NULL; i++) {
+        const char *text = group->next[i]->text;
+        struct part name = has_files ? file_name_of(text) : case_name_of(text);
+        TRY(buffer_printf(out, "%s%.*s", i == 0 ? "; also " : ", ", name.n, name.text));
+    }
+    return buffer_text(out, group->n > CHECK_GROUP_NAMES ? ", ...)" : ")");
 }
 
 void check_group_text(const struct check_group *group, char *out, size_t bytes) {
-    const char *text = group->first->text, *what = "problems";
-    if (strstr(text, ": ") != NULL)
-        what = "files";
-    else if (strncmp(text, "case ", 5) == 0)
-        what = "cases";
-    if (group->n == 1)
-        (void)snprintf(out, bytes, "%s", text);
-    else if (strcmp(what, "files") != 0)
-        (void)snprintf(out, bytes, "%d %s (first: %s)", group->n, what, text);
-    else
-        list_files(group, out, bytes);
+    CLEANUP(buffer_deinit) struct buffer line = {0};
+    bool is_whole = group->n > 1 && put_group(group, &line) == ADELE_OK;
+    (void)snprintf(out, bytes, "%s", is_whole ? (const char *)line.data : group->first->text);
 }

@@ -8,7 +8,7 @@
 
 // At least this many problems that differ only in paths and numbers form a group.
 #define CHECK_GROUP_MIN 3
-// Files of a group that its line names.
+// Files or cases of a group that its line names.
 #define CHECK_GROUP_NAMES 5
 
 struct check_group {
@@ -21,6 +21,6 @@ struct check_group {
 ADELE_MUST_CHECK adele_status check_groups_make(const struct check_report *report,
                                                 struct check_group **out, int *n_out);
 // One line: the problem's own text, or "90 files (first: PATH: ...; also NAME, NAME, NAME, NAME,
-// ...)".
+// ...)". Cases instead of files where the messages have no path, or one for all, and name cases.
 void check_group_text(const struct check_group *group, char *out, size_t bytes);
 #endif

@@ -89,9 +89,40 @@ static void what_differs_is_told_apart(void **state) {
         assert_int_equal(groups[i].n, counts[i]);
     char text[4200];
     check_group_text(&groups[3], text, sizeof text);
-    assert_string_equal(text, "4 cases (first: case a occurs twice)");
+    assert_string_equal(text, "4 cases (first: case a occurs twice; also b, c, d)");
     memory_free(groups);
     check_report_deinit(&report);
+}
+
+static void assert_one_group(const struct check_report *report, const char *wanted) {
+    struct check_group *groups = NULL;
+    int n = 0;
+    char text[4200];
+    assert_int_equal(check_groups_make(report, &groups, &n), ADELE_OK);
+    assert_int_equal(n, 1);
+    check_group_text(&groups[0], text, sizeof text);
+    assert_string_equal(text, wanted);
+    memory_free(groups);
+}
+
+// Their messages begin with the data set's folder, which is no file of theirs.
+static void cases_of_one_folder_are_no_files(void **state) {
+    (void)state;
+    struct check_report cases = {0}, rest = {0};
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(check_report_add(&cases, CHECK_MISSING_PARTNER, true, "",
+                                          "my bad: case im%02d of the train split has no image", i),
+                         ADELE_OK);
+        assert_int_equal(
+            check_report_add(&rest, CHECK_READING, true, "", "a/set: channel %d is empty", i),
+            ADELE_OK);
+    }
+    assert_one_group(&cases,
+                     "8 cases (first: my bad: case im00 of the train split has no image; also "
+                     "im01, im02, im03, im04, ...)");
+    assert_one_group(&rest, "8 problems (first: a/set: channel 0 is empty)");
+    check_report_deinit(&cases);
+    check_report_deinit(&rest);
 }
 
 static void nothing_is_no_group(void **state) {
@@ -128,8 +159,11 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ninety_masks_are_one_line),  cmocka_unit_test(five_files_are_named),
-        cmocka_unit_test(what_differs_is_told_apart), cmocka_unit_test(nothing_is_no_group),
+        cmocka_unit_test(ninety_masks_are_one_line),
+        cmocka_unit_test(five_files_are_named),
+        cmocka_unit_test(what_differs_is_told_apart),
+        cmocka_unit_test(cases_of_one_folder_are_no_files),
+        cmocka_unit_test(nothing_is_no_group),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
