@@ -2,6 +2,7 @@
 // Opening a data set: layout, categories, splits and files. Reads headers, no pixels.
 #include "data/dataset.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -28,19 +29,32 @@ static enum dataset_layout recognize(const char *root) {
     return LAYOUT_AUTO;
 }
 
+// "none of imagesTr, dataset.json, JPEGImages, ... is there".
+static adele_status list_marks(struct buffer *out) {
+    for (enum dataset_layout layout = LAYOUT_AUTO + 1; layout < LAYOUT_COUNT; layout++)
+        for (int i = 0; i < 2; i++) {
+            const char *mark = layout_ops(layout)->marks[i];
+            if (mark != NULL)
+                TRY(buffer_printf(out, "%s%s", out->n_bytes > 0 ? ", " : "", mark));
+        }
+    return ADELE_OK;
+}
+
 // Two folders of any names are only suggested, not opened: they do not define the classes.
 static adele_status fail_unknown(const char *root) {
     struct folder_guess found;
     adele_status status = folder_guess(root, &found);
     if (status == ADELE_NO_MEMORY)
         return status;
+    CLEANUP(buffer_deinit) struct buffer marks = {0};
+    TRY(list_marks(&marks));
     if (status != ADELE_OK)
         return FAIL(ADELE_DATA,
                     "Lay the data out as nnU-Net raw (dataset.json, imagesTr, labelsTr), Pascal "
                     "VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation) or "
                     "MMSegmentation (img_dir, ann_dir); for two other folders of images and masks, "
                     "`adele init FOLDER -o own.yaml` writes a configuration.",
-                    "%s: no known layout: none of imagesTr, JPEGImages, img_dir is there", root);
+                    "%s: no known layout: none of %s is there", root, (const char *)marks.data);
     return FAIL(ADELE_DATA,
                 "`adele init FOLDER -o own.yaml` finds the classes in the masks and writes a "
                 "configuration; then `adele check --config own.yaml`.",
@@ -56,8 +70,8 @@ static adele_status detect_layout(struct dataset *dataset) {
             ADELE_IO,
             dataset->config.is_of_run
                 ? "Check data.root; if the data of a run have moved, name their folder with --data."
-                : "Check data.root; if the data have moved, correct it in the configuration, or "
-                  "train with --set data.root=DIR.",
+                : "Check the path; if it is data.root and the data have moved, correct it in the "
+                  "configuration, or train with --set data.root=DIR.",
             "%s: %s", root, file_exists(root) ? "not a folder" : "no such folder");
     // Only this layout has folders of any name.
     if (dataset->layout == LAYOUT_AUTO && dataset->config.image_folder != NULL)

@@ -38,12 +38,18 @@ static void names_of_enums(void **state) {
 static void roots_without_a_layout_are_refused(void **state) {
     struct dataset_config config = tiny_config(state, "absent");
     refuse(&config, ADELE_IO, "no such folder");
+    assert_int_equal(strncmp(adele_error_hint(), "Check the path; if it is data.root and", 38), 0);
+    config.is_of_run = true;
+    refuse(&config, ADELE_IO, "no such folder");
+    assert_non_null(strstr(adele_error_hint(), "name their folder with --data."));
     tiny_text(state, "file", "x");
     config = tiny_config(state, "file");
     refuse(&config, ADELE_IO, "not a folder");
     assert_int_equal(file_make_directory(scratch_path(state, "empty")), ADELE_OK);
     config = tiny_config(state, "empty");
-    refuse(&config, ADELE_DATA, "no known layout");
+    refuse(&config, ADELE_DATA,
+           "no known layout: none of imagesTr, dataset.json, JPEGImages, ImageSets, img_dir is "
+           "there");
     config.layout = LAYOUT_VOC; // as configured
     refuse(&config, ADELE_IO, "ImageSets/Segmentation/train.txt");
     config.root = NULL;
