@@ -144,22 +144,32 @@ static adele_status warn_of(const struct check_report *found) {
     return ADELE_OK;
 }
 
+static adele_status report_empty(struct dataset_finder *finder) {
+    const struct dataset *dataset = finder->dataset;
+    const struct dataset_layout_ops *ops = layout_ops(dataset->layout);
+    const char *folder = ops->image_folder(dataset, SPLIT_TRAIN);
+    char description[FOLDER_CACHE_TEXT_BYTES];
+    if (finder->empty_list[0] != '\0')
+        return finder_report(finder, true, CHECK_EMPTY_SPLIT,
+                             "Write the names of the training cases into it, one a line, or name "
+                             "another list in data.split.",
+                             "%s: the train split has no cases: this list is empty",
+                             finder->empty_list);
+    TRY(find_cases_describe_folder(dataset, folder, "", description));
+    return finder_report(
+        finder, true, CHECK_EMPTY_SPLIT,
+        ops->has_channel_files
+            ? "Check the folder of images, file_ending in dataset.json, and data.split."
+            : "Check the folder of images, the list of the split and data.split.",
+        "%s: the train split has no cases; images are expected in %s%s%s%s", dataset->root, folder,
+        ops->has_channel_files ? " as NAME_0000" : "",
+        ops->has_channel_files ? dataset->input_ending : "", description);
+}
+
 static adele_status check_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
-    if (dataset->n_cases[SPLIT_TRAIN] == 0) {
-        const struct dataset_layout_ops *ops = layout_ops(dataset->layout);
-        const char *folder = ops->image_folder(dataset, SPLIT_TRAIN);
-        char description[FOLDER_CACHE_TEXT_BYTES];
-        TRY(find_cases_describe_folder(dataset, folder, "", description));
-        TRY(finder_report(finder, true, CHECK_EMPTY_SPLIT,
-                          ops->has_channel_files
-                              ? "Check the folder of images, file_ending in dataset.json, and "
-                                "data.split."
-                              : "Check the folder of images, the list of the split and data.split.",
-                          "%s: the train split has no cases; images are expected in %s%s%s%s",
-                          dataset->root, folder, ops->has_channel_files ? " as NAME_0000" : "",
-                          ops->has_channel_files ? dataset->input_ending : "", description));
-    }
+    if (dataset->n_cases[SPLIT_TRAIN] == 0)
+        TRY(report_empty(finder));
     CLEANUP(check_report_deinit) struct check_report found = {0};
     TRY(check_names(dataset, &found));
     for (int i = 0; i < found.n_problems; i++) {

@@ -127,14 +127,15 @@ static adele_status add_cases(struct dataset_finder *finder, enum dataset_split 
 }
 
 // Reads a list file of the user: the path as given, or relative to the data set.
-static adele_status read_list_file(const struct dataset *dataset, const char *path,
-                                   struct file_list *out) {
+static adele_status read_list_file(struct dataset_finder *finder, enum dataset_split split,
+                                   const char *path, struct file_list *out) {
     OWNED char *inside = NULL;
     if (!file_exists(path)) {
-        inside = file_join(dataset->root, path);
+        inside = file_join(finder->dataset->root, path);
         TRY(CHECK_MEMORY(inside));
     }
-    return name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);
+    return finder_read_list(finder, split, inside != NULL && file_exists(inside) ? inside : path,
+                            out);
 }
 
 adele_status find_cases(struct dataset_finder *finder, enum dataset_split split) {
@@ -144,7 +145,7 @@ adele_status find_cases(struct dataset_finder *finder, enum dataset_split split)
         return ADELE_OK;
     CLEANUP(file_list_deinit) struct file_list names = {0};
     if (list != NULL && file_has_suffix(list, ".txt")) {
-        TRY(read_list_file(dataset, list, &names));
+        TRY(read_list_file(finder, split, list, &names));
         for (int i = 0; i < names.n; i++)
             TRY(name_check(names.names[i], list));
         list = NULL;

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "data/folder_cache.h"
 #include "data/label_lookup.h"
+#include "data/name_list.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -89,6 +90,14 @@ adele_status finder_list(const struct dataset *dataset, const char *sub, struct 
     OWNED char *folder = file_join(dataset->root, sub);
     TRY(CHECK_MEMORY(folder));
     return file_is_directory(folder) ? file_list_directory(folder, out) : ADELE_OK;
+}
+
+adele_status finder_read_list(struct dataset_finder *finder, enum dataset_split split,
+                              const char *path, struct file_list *out) {
+    TRY(name_list_read(path, out));
+    if (split == SPLIT_TRAIN && out->n == 0)
+        (void)snprintf(finder->empty_list, sizeof finder->empty_list, "%s", path);
+    return ADELE_OK;
 }
 
 adele_status finder_read_names(struct dataset *dataset, const char *const files[2],

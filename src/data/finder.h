@@ -12,6 +12,7 @@
 struct dataset_finder {
     struct dataset *dataset;     // under construction
     struct check_report *report; // NULL: the first problem is the error
+    char empty_list[4096];       // path of the train split's list when no name is in it, or ""
 };
 
 // Adds an error or a warning to the report. Without a report an error is returned, and a warning is
@@ -37,6 +38,10 @@ ADELE_MUST_CHECK adele_status finder_any(const struct dataset *dataset, const ch
 // The entries of ROOT/SUB; none when there is no such folder.
 ADELE_MUST_CHECK adele_status finder_list(const struct dataset *dataset, const char *sub,
                                           struct file_list *out);
+// Reads the names in a split's list, one a line.
+ADELE_MUST_CHECK adele_status finder_read_list(struct dataset_finder *finder,
+                                               enum dataset_split split, const char *path,
+                                               struct file_list *out);
 // Reads the category names from the first of the two files that exists in ROOT. *is_found is false
 // when neither does.
 ADELE_MUST_CHECK adele_status finder_read_names(struct dataset *dataset, const char *const files[2],

@@ -57,7 +57,7 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
                     "FOLDER -o config.yaml` look at the folder.",
                     "%s/" LISTS "/%s.txt: no such file", dataset->root, name);
     }
-    TRY(name_list_read(path, out));
+    TRY(finder_read_list(finder, split, path, out));
     name_list_strip_paths(out, "JPEGImages", "SegmentationClass");
     for (int i = 0; i < out->n; i++)
         TRY(name_check(out->names[i], path));

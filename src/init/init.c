@@ -108,7 +108,7 @@ static adele_status name_lists(struct init *init) {
 // ---- the data set -------------------------------------------------------------------------------
 
 // Opens it with a label map, so that no class has to be known. Problems of single cases do not
-// matter here: `adele check` reports them.
+// matter here: `adele check` reports them. Without a training case there is nothing to look at.
 static adele_status open_with(const struct init *init, const struct label_map *map,
                               struct dataset **out) {
     const struct folder_guess *folders = &init->choices.folders;
@@ -121,7 +121,14 @@ static adele_status open_with(const struct init *init, const struct label_map *m
                                     .foreground_slices_only = true,
                                     .follow_links = init->choices.follow_links};
     CLEANUP(check_report_deinit) struct check_report problems = {0};
-    return dataset_open_reported(&config, &problems, out);
+    OWNED_BY(dataset_close) struct dataset *dataset = NULL;
+    TRY(dataset_open_reported(&config, &problems, &dataset));
+    for (int i = 0; dataset->n_cases[SPLIT_TRAIN] == 0 && i < problems.n_problems; i++)
+        if (problems.problems[i].kind == CHECK_EMPTY_SPLIT)
+            return FAIL(ADELE_DATA, problems.problems[i].hint, "%s", problems.problems[i].text);
+    *out = dataset;
+    dataset = NULL;
+    return ADELE_OK;
 }
 
 static adele_status scan_split(const struct dataset *dataset, enum dataset_split split,

@@ -119,6 +119,12 @@ static void what_fits_nothing_is_one_error(void **state) {
     init_case(state, "one/images", "one/masks", "a", 1, 255);
     ADELE(&result, "init", scratch_path(state, "one"), "-o", yaml, "--device=cpu");
     init_refused(&result, "1 training and 0 validation cases have image and mask");
+    // A list without names.
+    tiny_voc(state, "voc");
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "");
+    ADELE(&result, "init", scratch_path(state, "voc"), "-o", yaml, "--device=cpu");
+    assert_non_null(strstr(result.err, "\n  hint: Write the names of the training cases into it"));
+    init_refused(&result, "Segmentation/train.txt: the train split has no cases: this list is");
     assert_false(file_exists(yaml));
     assert_false(file_exists(scratch_path(state, "c_train.txt")));
 }

@@ -92,6 +92,22 @@ static void voc_lists_and_names(void **state) {
     dataset_close(dataset);
 }
 
+// Whether it is the layout's own or a configured one; val and test may be empty.
+static void voc_of_an_empty_list(void **state) {
+    tiny_voc(state, "voc");
+    struct dataset_config config = tiny_config(state, "voc");
+    tiny_text(state, "voc/ImageSets/Segmentation/val.txt", "");
+    dataset_close(tiny_open(&config));
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "\n \n");
+    tiny_refuse(&config, ADELE_DATA,
+                "voc/ImageSets/Segmentation/train.txt: the train split has no cases: this list is "
+                "empty");
+    assert_int_equal(strncmp(adele_error_hint(), "Write the names of the training cases ", 38), 0);
+    tiny_text(state, "voc/mine.txt", "");
+    config.split[SPLIT_TRAIN] = "mine.txt";
+    tiny_refuse(&config, ADELE_DATA, "voc/mine.txt: the train split has no cases");
+}
+
 // CVAT writes one list.
 static void voc_of_one_list(void **state) {
     tiny_voc(state, "cvat");
@@ -110,6 +126,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(voc_is_found, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(voc_lists_and_names, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(voc_of_an_empty_list, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(voc_of_one_list, scratch_setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
