@@ -126,7 +126,7 @@ static adele_status add_cases(struct dataset_finder *finder, enum dataset_split 
     return ADELE_OK;
 }
 
-// Reads a list file of the user: the path as given, or relative to the data set.
+// Reads the names in a list file of the user: the path as given, or relative to the data set.
 static adele_status read_list_file(struct dataset_finder *finder, enum dataset_split split,
                                    const char *path, struct file_list *out) {
     OWNED char *inside = NULL;
@@ -134,8 +134,10 @@ static adele_status read_list_file(struct dataset_finder *finder, enum dataset_s
         inside = file_join(finder->dataset->root, path);
         TRY(CHECK_MEMORY(inside));
     }
-    return finder_read_list(finder, split, inside != NULL && file_exists(inside) ? inside : path,
-                            out);
+    if (inside != NULL && file_exists(inside))
+        path = inside;
+    TRY(finder_read_list(finder, split, path, out));
+    return name_list_check(out, path);
 }
 
 adele_status find_cases(struct dataset_finder *finder, enum dataset_split split) {
@@ -146,8 +148,6 @@ adele_status find_cases(struct dataset_finder *finder, enum dataset_split split)
     CLEANUP(file_list_deinit) struct file_list names = {0};
     if (list != NULL && file_has_suffix(list, ".txt")) {
         TRY(read_list_file(finder, split, list, &names));
-        for (int i = 0; i < names.n; i++)
-            TRY(name_check(names.names[i], list));
         list = NULL;
     } else {
         TRY(layout_ops(dataset->layout)->list(finder, split, list, &names));

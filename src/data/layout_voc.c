@@ -59,9 +59,7 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
     }
     TRY(finder_read_list(finder, split, path, out));
     name_list_strip_paths(out, "JPEGImages", "SegmentationClass");
-    for (int i = 0; i < out->n; i++)
-        TRY(name_check(out->names[i], path));
-    return ADELE_OK;
+    return name_list_check(out, path);
 }
 
 static adele_status locate(struct dataset_finder *finder, enum dataset_split split,

@@ -20,44 +20,89 @@ static bool is_utf16(const char *text, size_t bytes) {
     return bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
 }
 
-adele_status name_list_read(const char *path, struct file_list *out) {
-    memset(out, 0, sizeof *out);
-    char *text = NULL;
+struct line {
+    const char *text; // without white space at both ends
+    size_t n;
+    int number; // from 1
+};
+
+// The next line that is not blank; false at the end of the text. Begin with *at at the text and a
+// line of zeros.
+static bool next_line(const char **at, struct line *line) {
+    while (**at != '\0') {
+        const char *text = *at;
+        size_t n = strcspn(text, "\n");
+        *at += n + (text[n] != '\0');
+        line->number++;
+        for (; n > 0 && isspace((unsigned char)*text); n--)
+            text++;
+        while (n > 0 && isspace((unsigned char)text[n - 1]))
+            n--;
+        line->text = text;
+        line->n = n;
+        if (n > 0)
+            return true;
+    }
+    return false;
+}
+
+// Caller frees *out with memory_free.
+static adele_status read_text(const char *path, char **out) {
     size_t bytes = 0;
+    OWNED char *text = NULL;
     TRY(file_check_regular(path));
     TRY(file_read(path, LIST_MAX_BYTES, &text, &bytes));
-    adele_status status = ADELE_OK;
     if (memchr(text, '\0', bytes) != NULL)
-        status = FAIL(ADELE_FORMAT, "Write one name a line, as UTF-8.", "%s: not a text file%s",
-                      path, is_utf16(text, bytes) ? ", but UTF-16" : "");
-    for (char *line = text + mark_bytes(text); status == ADELE_OK && *line != '\0';) {
-        size_t length = strcspn(line, "\n");
-        char *next = line + length + (line[length] != '\0');
-        while (length > 0 && isspace((unsigned char)*line)) {
-            line++;
-            length--;
-        }
-        while (length > 0 && isspace((unsigned char)line[length - 1]))
-            length--;
-        if (length > 0)
-            status = file_list_add(out, line, length);
-        line = next;
-    }
-    memory_free(text);
-    if (status != ADELE_OK)
-        file_list_deinit(out);
-    return status;
+        return FAIL(ADELE_FORMAT, "Write one name a line, as UTF-8.", "%s: not a text file%s", path,
+                    is_utf16(text, bytes) ? ", but UTF-16" : "");
+    *out = text;
+    text = NULL;
+    return ADELE_OK;
+}
+
+adele_status name_list_read(const char *path, struct file_list *out) {
+    CLEANUP(file_list_deinit) struct file_list list = {0};
+    OWNED char *text = NULL;
+    *out = (struct file_list){0};
+    TRY(read_text(path, &text));
+    const char *at = text + mark_bytes(text);
+    for (struct line line = {0}; next_line(&at, &line);)
+        TRY(file_list_add(&list, line.text, line.n));
+    *out = list;
+    list = (struct file_list){0};
+    return ADELE_OK;
+}
+
+static bool is_case_name(const char *name) {
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c == '/' || *c == '\\' || iscntrl((unsigned char)*c))
+            return false;
+    return name[0] != '\0' && name[0] != '.' && strlen(name) < NAME_MAX &&
+           strstr(name, "..") == NULL;
 }
 
 adele_status name_check(const char *name, const char *where) {
-    bool is_plain = name[0] != '\0' && name[0] != '.' && strlen(name) < NAME_MAX;
-    for (const char *c = name; *c != '\0'; c++)
-        if (*c == '/' || *c == '\\' || iscntrl((unsigned char)*c))
-            is_plain = false;
-    if (!is_plain || strstr(name, "..") != NULL)
-        return FAIL(ADELE_DATA, "Write the bare name of a case: no folder, no \"..\", no ending.",
+    if (!is_case_name(name))
+        return FAIL(ADELE_DATA, "Write the bare name of a case, without a folder or \"..\".",
                     "%s: \"%.200s\" is not the name of a case", where, name);
     return ADELE_OK;
+}
+
+adele_status name_list_check(const struct file_list *list, const char *path) {
+    int i = 0;
+    while (i < list->n && is_case_name(list->names[i]))
+        i++;
+    if (i == list->n)
+        return ADELE_OK;
+    OWNED char *text = NULL;
+    TRY(read_text(path, &text)); // again, for the number of the line
+    const char *at = text + mark_bytes(text);
+    struct line line = {0};
+    for (int k = 0; k <= i && next_line(&at, &line);)
+        k++;
+    OWNED char *where = memory_printf("%s: line %d", path, line.number);
+    TRY(CHECK_MEMORY(where));
+    return name_check(list->names[i], where);
 }
 
 // Whether the path of n bytes lies in `folder`; its name, without the ending of a picture.

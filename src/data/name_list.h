@@ -14,6 +14,8 @@ ADELE_MUST_CHECK adele_status name_list_read(const char *path, struct file_list 
 void name_list_strip_paths(struct file_list *list, const char *images, const char *labels);
 // Case names from a list must be plain names: no folder, no "..".
 ADELE_MUST_CHECK adele_status name_check(const char *name, const char *where);
+// The same for all names of the list that was read from `path`; the error names the line.
+ADELE_MUST_CHECK adele_status name_list_check(const struct file_list *list, const char *path);
 // The length of a file name without its ending; the whole length when the ending is unknown.
 size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume);
 // Appends those of `files` that are pictures, without their endings.

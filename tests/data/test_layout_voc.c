@@ -81,6 +81,11 @@ static void voc_lists_and_names(void **state) {
         tiny_text(state, "voc/ImageSets/Segmentation/train.txt", others[i]);
         tiny_refuse(&config, ADELE_DATA, "is not the name of a case");
     }
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "\xef\xbb\xbfs1\r\n\r\n s2.png\na/s3");
+    tiny_refuse(&config, ADELE_DATA,
+                "Segmentation/train.txt: line 4: \"a/s3\" is not the name of a");
+    assert_string_equal(adele_error_hint(),
+                        "Write the bare name of a case, without a folder or \"..\".");
     tiny_text(state, "voc/class_names.txt", "a\nb\nc\n");
     tiny_text(state, "voc/ImageSets/Segmentation/train.txt",
               "/JPEGImages/s1.png /SegmentationClass/s1.png\nVOC/JPEGImages/s2.png\n");

@@ -181,7 +181,8 @@ static void names_that_leave_the_folder_are_refused(void **state) {
     char list[512];
     (void)strcpy(list, scratch_path(state, "list.txt"));
     config.split[SPLIT_TRAIN] = list;
-    tiny_refuse(&config, ADELE_DATA, "\"../../etc/passwd\" is not the name of a case");
+    tiny_refuse(&config, ADELE_DATA,
+                "list.txt: line 2: \"../../etc/passwd\" is not the name of a case");
     assert_int_equal(file_write(list, "p1\n\0p2", 6), ADELE_OK);
     tiny_refuse(&config, ADELE_FORMAT, "not a text file");
 }
