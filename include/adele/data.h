@@ -72,6 +72,7 @@ struct adele_fingerprint {
     int n_odd;
     const char *const *odd; // (n_odd): what may be a mistake, one line each
     int n_unreadable;       // cases with a file that cannot be read
+    int n_other_size;       // masks of pictures that differ in size from their image
 };
 
 // ---- check --------------------------------------------------------------------------------------

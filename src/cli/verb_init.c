@@ -53,14 +53,7 @@ const struct argp init_argp = {
            "validation cases, a fifth of the cases is drawn, all images of a patient in one "
            "split. Exit code: 0 done, 1 failed, 2 wrong usage."};
 
-int verb_init(int argc, char **argv) {
-    struct init_arguments arguments = {0};
-    struct adele_init_report *report = NULL;
-    argp_parse(&init_argp, argc, argv, 0, NULL, &arguments);
-    adele_status status = adele_init(&arguments.data, &arguments.init, &report);
-    if (status != ADELE_OK)
-        return cli_report_failure(status);
-    print_fingerprint(report->root, report->fingerprint);
+static void print_left_out(const struct adele_init_report *report) {
     if (report->n_without_mask == 1)
         printf("left out: 1 image has no mask (%s); training goes on without it\n",
                report->first_without_mask);
@@ -72,22 +65,44 @@ int verb_init(int argc, char **argv) {
     else if (report->n_without_image > 1)
         printf("left out: %d masks have no image (first: %s)\n", report->n_without_image,
                report->first_without_image);
+}
+
+// A training ends with an error at any of these.
+static void print_what_to_mend(const struct adele_fingerprint *found) {
+    int n_unreadable = found->n_unreadable, n_other_size = found->n_other_size;
+    if (n_unreadable == 0 && n_other_size == 0)
+        return;
+    printf("first mend the data: ");
+    if (n_unreadable > 0)
+        printf("%d case%s a file that cannot be read", n_unreadable,
+               n_unreadable == 1 ? " has" : "s have");
+    if (n_other_size > 0)
+        printf("%s%d mask%s in size from the image", n_unreadable > 0 ? ", and " : "", n_other_size,
+               n_other_size == 1 ? " differs" : "s differ");
+    printf("; a training ends with an error there; `adele check` names each\n");
+}
+
+int verb_init(int argc, char **argv) {
+    struct init_arguments arguments = {0};
+    struct adele_init_report *report = NULL;
+    argp_parse(&init_argp, argc, argv, 0, NULL, &arguments);
+    adele_status status = adele_init(&arguments.data, &arguments.init, &report);
+    if (status != ADELE_OK)
+        return cli_report_failure(status);
+    print_fingerprint(report->root, report->fingerprint);
+    print_left_out(report);
     printf("written:");
     for (int i = 0; i < report->n_files; i++) {
         putchar(' ');
         shell_print_path(stdout, report->files[i], "");
     }
-    printf("\nnext: adele check --config ");
+    putchar('\n');
+    print_what_to_mend(report->fingerprint);
+    printf("next: adele check --config ");
     shell_print_path(stdout, report->files[0], "");
     printf("\n      adele train ");
     shell_print_path(stdout, report->files[0], "");
     putchar('\n');
-    if (report->fingerprint->n_unreadable > 0)
-        printf(
-            "first mend the data: %d case%s a file that cannot be read, and a training ends with "
-            "an error there; `adele check` names each\n",
-            report->fingerprint->n_unreadable,
-            report->fingerprint->n_unreadable == 1 ? " has" : "s have");
     adele_init_report_destroy(report);
     return CLI_OK;
 }

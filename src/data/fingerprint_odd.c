@@ -124,6 +124,7 @@ adele_status fingerprint_find_odd(const struct fingerprint_notes *notes,
     int n_all = out->n_cases[0] + out->n_cases[1] + out->n_cases[2];
     int n_labelled = out->n_cases[SPLIT_TRAIN] + out->n_cases[SPLIT_VAL];
     out->n_unreadable = notes->unreadable.n;
+    out->n_other_size = notes->other_size.n;
     TRY(add_few(out));
     TRY(add_counts(out, &notes->unreadable, n_all, "cases", "have a file that cannot be read"));
     TRY(add_counts(out, &notes->no_image, n_all, "cases", "have no image"));

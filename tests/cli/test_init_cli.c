@@ -248,8 +248,8 @@ static void lone_masks_and_damaged_files_are_counted(void **state) {
     ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
           "--device=cpu");
     assert_non_null(strstr(result.out, "left out: 2 masks have no image (first: x04.png)\n"));
-    init_done(&result, "first mend the data: 1 case has a file that cannot be read, and a "
-                       "training ends with an error there; `adele check` names each\n");
+    init_done(&result, "\nfirst mend the data: 1 case has a file that cannot be read; a training "
+                       "ends with an error there; `adele check` names each\nnext: adele check ");
     ADELE(&result, "check", "--config", scratch_path(state, "c.yaml"));
     assert_int_equal(result.code, 1);
     assert_non_null(strstr(result.out, "/set/labels/x04.png: a mask without an image in imgs\n"));
@@ -258,6 +258,26 @@ static void lone_masks_and_damaged_files_are_counted(void **state) {
     assert_non_null(strstr(result.out, "/set/labels/x09.png: is empty (0 bytes)\n  hint: Restore "
                                        "it from its source, "));
     program_result_deinit(&result);
+}
+
+// A training would end there, so that it is said above the command that trains.
+static void masks_of_another_size_are_counted(void **state) {
+    struct program_result result;
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "x%02d", i);
+        init_case(state, "set/imgs", "set/labels", name, i, 1);
+    }
+    tiny_crop(state, "set/labels/x03.png", 20, 32);
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
+          "--device=cpu");
+    init_done(&result, "\nfirst mend the data: 1 mask differs in size from the image; a training "
+                       "ends with an error there; `adele check` names each\nnext: adele check ");
+    tiny_text(state, "set/labels/x04.png", "");
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "d.yaml"),
+          "--device=cpu");
+    init_done(&result, "\nfirst mend the data: 1 case has a file that cannot be read, and 1 mask "
+                       "differs in size from the image; a training ends with an error there; ");
 }
 
 // Images and masks in one folder: a.png and a_mask.png.
@@ -315,6 +335,7 @@ int main(void) {
         TEST(voc_and_mmsegmentation_are_described),
         TEST(incomplete_cases_are_left_out),
         TEST(lone_masks_and_damaged_files_are_counted),
+        TEST(masks_of_another_size_are_counted),
         TEST(one_folder_trains),
         TEST(links_are_followed_where_allowed),
     };
