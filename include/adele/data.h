@@ -121,6 +121,8 @@ struct adele_init_report {
     const char *first_without_mask; // file name of the first one; "" for none
     int n_without_image;            // masks without an image: no case has them
     const char *first_without_image;
+    int n_absent;             // names in the layout's lists that have no image; left out too
+    const char *first_absent; // "" for none
 };
 // Looks at a folder and writes a configuration that trains on it: layout, classes, a split where
 // there is none, size, batch and width for the memory of the device. Of `data`, root (required) and

@@ -65,6 +65,11 @@ static void print_left_out(const struct adele_init_report *report) {
     else if (report->n_without_image > 1)
         printf("left out: %d masks have no image (first: %s)\n", report->n_without_image,
                report->first_without_image);
+    if (report->n_absent == 1)
+        printf("left out: 1 case that a list names has no image (%s)\n", report->first_absent);
+    else if (report->n_absent > 1)
+        printf("left out: %d cases that lists name have no image (first: %s)\n", report->n_absent,
+               report->first_absent);
 }
 
 // A training ends with an error at any of these.

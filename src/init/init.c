@@ -282,6 +282,8 @@ adele_status init_write(const struct adele_data *data, const struct adele_init_o
     report->n_without_image = init->dataset->n_lone_masks;
     report->first_without_image =
         init->dataset->n_lone_masks > 0 ? init->dataset->first_lone_mask : "";
+    report->n_absent = init->choices.split.n_absent;
+    report->first_absent = init->choices.split.first_absent;
     *out = report;
     report = NULL;
     return ADELE_OK;

@@ -65,6 +65,8 @@ struct split_guess {
     // suffix is not counted.
     int n_without_mask;
     char first_without_mask[256]; // the file's name without its folder
+    int n_absent;                 // of these, the ones without an image
+    char first_absent[256];       // name of the case
 };
 // Takes cases without image or mask out of the train and val splits of the data set, and moves
 // cases from train to val when val has none. has_lists says whether it has changed anything.

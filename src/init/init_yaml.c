@@ -58,10 +58,9 @@ static adele_status put_split(const struct init_choices *self, struct buffer *ou
                           "; the names show no patients with several images.\n",
                           self->seed));
     else
-        TRY(buffer_printf(out,
-                          "  # The splits of the layout, without %d cases that lack image or "
-                          "mask.\n",
-                          split->n_left_out));
+        TRY(buffer_printf(out, "  # The splits of the layout, without %d case%s image or mask.\n",
+                          split->n_left_out,
+                          split->n_left_out == 1 ? " that lacks" : "s that lack"));
     if (split->n_without_mask > 0) {
         TRY(buffer_printf(out, "  # Left out: %d image%s without a mask.\n", split->n_without_mask,
                           split->n_without_mask == 1 ? "" : "s"));
@@ -139,9 +138,10 @@ static adele_status put_training(const struct init_choices *self, struct buffer 
     TRY(fit->is_patch ? put_patch(fit, self->fingerprint, out) : put_size(self, out));
     TRY(buffer_printf(out, "model: {name: unet, width: %d}%s\n", fit->channels,
                       fit->is_gpu ? "" : " # small, for a CPU; 64 on a GPU"));
-    TRY(buffer_printf(out, "train:\n  epochs: %d\n  batch: %d # takes about ", fit->epochs,
-                      fit->batch));
-    TRY(buffer_fixed(out, (double)fit->needed_bytes / 1e9, 1));
+    TRY(buffer_printf(out, "train:\n  epochs: %d\n  batch: %d # takes ", fit->epochs, fit->batch));
+    double gigabytes = (double)fit->needed_bytes / 1e9;
+    TRY(buffer_text(out, gigabytes < 0.05 ? "less than " : "about "));
+    TRY(buffer_fixed(out, gigabytes < 0.05 ? 0.1 : gigabytes, 1));
     TRY(buffer_printf(out, " GB of memory\n  seed: %" PRIu64 "\n", self->seed));
     TRY(buffer_text(out, "  optimizer: {name: adamw, lr: 0.001} # learns small sets in fewer "
                          "epochs than the paper's sgd\n"));

@@ -57,6 +57,8 @@ static void leave_out_incomplete(struct dataset *dataset, enum dataset_split spl
         if (has_image && out->n_without_mask++ == 0)
             (void)snprintf(out->first_without_mask, sizeof out->first_without_mask, "%s",
                            file_base_name(item->image_path[0]));
+        if (item->image_path[0] == NULL && out->n_absent++ == 0)
+            (void)snprintf(out->first_absent, sizeof out->first_absent, "%s", item->name);
         dataset_case_deinit(item);
         out->n_left_out++;
     }

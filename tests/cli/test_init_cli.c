@@ -234,6 +234,24 @@ static void incomplete_cases_are_left_out(void **state) {
     init_train(state, "c.yaml", "run");
 }
 
+static void names_without_an_image_are_left_out(void **state) {
+    struct program_result result;
+    tiny_voc(state, "voc");
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "s1\ns8\ns2\n");
+    ADELE(&result, "init", scratch_path(state, "voc"), "-o", scratch_path(state, "one.yaml"),
+          "--device=cpu");
+    assert_null(strstr(result.out, "no mask"));
+    init_done(&result, "left out: 1 case that a list names has no image (s8)\n");
+    assert_int_equal(init_count_lines(state, "one_train.txt"), 2);
+    assert_in_file(state, "one.yaml", ", without 1 case that lacks image or mask.\n");
+    assert_in_file(state, "one.yaml", " # takes less than 0.1 GB of memory\n");
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "s1\ns8\ns2\ns9\n");
+    ADELE(&result, "init", scratch_path(state, "voc"), "-o", scratch_path(state, "two.yaml"),
+          "--device=cpu");
+    init_done(&result, "left out: 2 cases that lists name have no image (first: s8)\n");
+    assert_in_file(state, "two.yaml", ", without 2 cases that lack image or mask.\n");
+}
+
 // Both are said where a person decides to train, and check says the same of each file.
 static void lone_masks_and_damaged_files_are_counted(void **state) {
     struct program_result result;
@@ -334,6 +352,7 @@ int main(void) {
         TEST(the_splits_of_a_data_set_stay),
         TEST(voc_and_mmsegmentation_are_described),
         TEST(incomplete_cases_are_left_out),
+        TEST(names_without_an_image_are_left_out),
         TEST(lone_masks_and_damaged_files_are_counted),
         TEST(masks_of_another_size_are_counted),
         TEST(one_folder_trains),
