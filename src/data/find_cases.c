@@ -23,10 +23,21 @@ static adele_status find_label(const struct dataset *dataset, const char *folder
     return ADELE_OK;
 }
 
+// One error instead of one for each case.
+static adele_status check_noisy_folder(struct dataset_finder *finder) {
+    const char *folder = finder->dataset->config.noisy_labels;
+    if (folder == NULL || file_is_directory(folder))
+        return ADELE_OK;
+    return finder_report(finder, true, CHECK_MISSING_PARTNER,
+                         "Name the folder of the noisy labels, or leave data.noisy_labels empty.",
+                         "%s: %s, but the noisy labels are expected there", folder,
+                         file_exists(folder) ? "not a folder" : "no such folder");
+}
+
 static adele_status find_training_labels(struct dataset_finder *finder, struct dataset_case *item) {
     const struct dataset *dataset = finder->dataset;
     const struct dataset_config *config = &dataset->config;
-    if (config->noisy_labels != NULL) {
+    if (config->noisy_labels != NULL && file_is_directory(config->noisy_labels)) {
         TRY(find_label(dataset, config->noisy_labels, SPLIT_TRAIN, item, &item->noisy_path));
         if (item->noisy_path == NULL)
             TRY(finder_report(finder, true, CHECK_MISSING_PARTNER,
@@ -152,5 +163,7 @@ adele_status find_cases(struct dataset_finder *finder, enum dataset_split split)
     } else {
         TRY(layout_ops(dataset->layout)->list(finder, split, list, &names));
     }
+    if (split == SPLIT_TRAIN)
+        TRY(check_noisy_folder(finder));
     return add_cases(finder, split, list, &names);
 }

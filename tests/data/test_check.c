@@ -164,6 +164,20 @@ static void missing_partners_elsewhere(void **state) {
 
 // ---- cases --------------------------------------------------------------------------------------
 
+// The folder is missing, not the label of each case.
+static void a_missing_folder_of_noisy_labels_is_one_problem(void **state) {
+    tiny_nnunet(state, "set");
+    struct dataset_config config = tiny_config(state, "set");
+    struct check_report report;
+    char folder[4096];
+    (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, "nonoisy"));
+    config.noisy_labels = folder;
+    run(&config, &report);
+    assert_int_equal(report.n_problems, 1);
+    assert_non_null(strstr(report.problems[0].text, "nonoisy: no such folder"));
+    check_report_deinit(&report);
+}
+
 static void duplicate_cases(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
@@ -468,6 +482,7 @@ int main(void) {
         TEST(spacing_that_differs),
         TEST(missing_partners_nnunet),
         TEST(missing_partners_elsewhere),
+        TEST(a_missing_folder_of_noisy_labels_is_one_problem),
         TEST(duplicate_cases),
         TEST(cases_in_two_splits),
         TEST(patients_are_read_from_names),

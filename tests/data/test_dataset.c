@@ -198,6 +198,11 @@ static void noisy_labels_belong_to_the_training_cases(void **state) {
     assert_null(dataset->cases[SPLIT_VAL][0].noisy_path);
     assert_null(dataset->cases[SPLIT_VAL][0].truth_path);
     dataset_close(dataset);
+    config.noisy_labels = scratch_path(state, "nonoisy");
+    refuse(&config, ADELE_DATA, "nonoisy: no such folder, but the noisy labels are expected there");
+    config.noisy_labels = scratch_path(state, "noisy/p1.png");
+    refuse(&config, ADELE_DATA, "noisy/p1.png: not a folder");
+    config.noisy_labels = scratch_path(state, "noisy");
     // Without labels of the layout the noisy ones are enough to train on.
     assert_int_equal(unlink(scratch_path(state, "set/labelsTr/p1.png")), 0);
     dataset = tiny_open(&config);
