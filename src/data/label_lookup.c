@@ -67,8 +67,11 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
         return FAIL(ADELE_DATA, "Write one name a line; the first line names value 0.",
                     "%s: %d class names; between 1 and %d are needed", path, lines.n,
                     LABEL_MAX_CATEGORIES);
-    else
-        TRY(set_lines(dataset, path, &lines));
+    TRY(set_lines(dataset, path, &lines));
+    if (dataset->n_categories < 2 && dataset->map.n == 0)
+        return FAIL(ADELE_DATA, "Name the background and at least one other class, one a line.",
+                    "%s: %d class%s; at least 2 are needed", path, dataset->n_categories,
+                    dataset->n_categories == 1 ? "" : "es");
     return ADELE_OK;
 }
 

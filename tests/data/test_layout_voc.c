@@ -72,6 +72,10 @@ static void voc_lists_and_names(void **state) {
     config.split[SPLIT_TRAIN] = NULL;
     tiny_text(state, "voc/class_names.txt", "\n");
     tiny_refuse(&config, ADELE_DATA, "0 class names");
+    tiny_text(state, "voc/class_names.txt", "a\n");
+    tiny_refuse(&config, ADELE_DATA, "voc/class_names.txt: 1 class; at least 2 are needed");
+    tiny_text(state, "voc/class_names.txt", "__ignore__\na\n");
+    tiny_refuse(&config, ADELE_DATA, "voc/class_names.txt: 1 class; at least 2 are needed");
     tiny_text(state, "voc/class_names.txt", "a\nb\n");
     // Lists of Caffe's programs have the paths of both files.
     static const char *const others[] = {"/JPEGImages/s1.png /SegmentationClass/s2.png\n",
