@@ -60,7 +60,8 @@ int verb_labels(int argc, char **argv) {
     adele_status status = adele_labels(&arguments);
     if (status != ADELE_OK)
         return cli_report_failure(status);
-    printf("%s in %s\n", n_changed > 0 ? "corrected labels" : "the labels that the run was given",
+    printf("%s in %s\n",
+           n_changed > 0 ? "corrected labels" : "the labels that the run was given are",
            arguments.output);
     int n_shown = 0; // a run without onset.json has nothing to show
     if (adele_run_corrections(arguments.run_folder, show_not_learned, &n_shown) == ADELE_OK &&

@@ -252,6 +252,7 @@ adele_status label_lookup_build(struct dataset *dataset) {
     TRY(status);
     if (dataset->n_categories < 2)
         return FAIL(ADELE_DATA, "Name the background and at least one other class.",
-                    "%s: %d classes; at least 2 are needed", dataset->root, dataset->n_categories);
+                    "%s: %d class%s; at least 2 are needed", dataset->root, dataset->n_categories,
+                    dataset->n_categories == 1 ? "" : "es");
     return ADELE_OK;
 }

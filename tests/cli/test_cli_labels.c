@@ -75,6 +75,7 @@ static void labels_says_that_nothing_changed(void **state) {
     assert_code(&result, 0);
     assert_non_null(strstr(result.err, "no pixel changed: the labels are those that the run was "
                                        "given\n"));
+    assert_non_null(strstr(result.out, "the labels that the run was given are in "));
     program_result_deinit(&result);
 }
 

@@ -261,7 +261,7 @@ static void a_run_ends_with_the_classes_that_it_did_not_correct(void **state) {
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "clean labels"));
     ADELE(&result, "labels", run, "-o", path);
     assert_code(&result, 0);
-    assert_says(result.out, "the labels that the run was given in ");
+    assert_says(result.out, "the labels that the run was given are in ");
     assert_null(strstr(result.out, "corrected"));
     program_result_deinit(&result);
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "clean report"));
