@@ -139,6 +139,8 @@ struct hopper_product {
         int box_pixels;    // of a tile, at most HOPPER_ROWS
     } groups[CONV2D_BOX_MAX_GROUPS];
 };
+static_assert(sizeof(struct hopper_maps) + sizeof(struct hopper_product) + sizeof(void *) <= 4096,
+              "a kernel's arguments have 4 KB");
 
 // conv2d_hopper.cu. bn: 64, 128, 256.
 adele_status hopper_allow_shared(int bn, bool is_paired);

@@ -73,12 +73,23 @@ static void check_sums(struct adele_device *device) {
 // ---- branches one behind the other --------------------------------------------------------------
 
 // Branches of fewer channels than a tile has, whose neighbours' a tile must not touch; of more than
-// one; an odd number of tiles in each; branches of one tap and of nine; more taps than 32; shared
-// tiles.
+// one; an odd number of tiles in each; branches of one tap and of nine; more taps than 32, and all
+// 64 in all eight groups; shared tiles.
 static const struct hopper_case concats[] = {
     {CONCAT, 1, 64, 9, 10, 64, 3, {0, 3, 5}, "128x128", "4", "direct: wgmma bf16 128x128"},
     {CONCAT, 3, 48, 7, 9, 192, 2, {6, 12}, "128x128", "4", "direct: wgmma bf16 128x128"},
     {CONCAT, 1, 64, 5, 5, 64, 7, {1, 2, 3, 4, 0, 6, 1}, "128x64", "6", "direct: wgmma bf16 128x64"},
+    {CONCAT,
+     1,
+     64,
+     7,
+     7,
+     64,
+     8,
+     {0, 1, 2, 3, 4, 5, 6, 7},
+     "128x64",
+     "6",
+     "direct: wgmma bf16 128x64"},
     {CONCAT, 1, 64, 12, 13, 64, 2, {1, 4}, "128x64 split", "6", "direct: wgmma bf16 128x64 split"},
     {CONCAT, 1, 64, 9, 9, 256, 2, {0, 2}, "128x256", "2", "direct: wgmma bf16 128x256"},
 };

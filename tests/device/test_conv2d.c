@@ -117,7 +117,7 @@ static void check_allocator(struct adele_device *device) {
     op_check_allocations(device, ADELE_OP_conv2d, &desc);
 }
 
-// A run allocates nothing, and twice the same call gives the same bits.
+// A run allocates nothing, and two ops, and the same op twice, give the same bits.
 static void check_repeatable(struct adele_device *device) {
     struct op_run runs[2];
     for (int i = 0; i < 2; i++) {
@@ -129,6 +129,8 @@ static void check_repeatable(struct adele_device *device) {
     }
     op_compare_bits(&runs[1], "dst", op_result(&runs[0], "dst"));
     op_compare_bits(&runs[1], "d_weight", op_result(&runs[0], "d_weight"));
+    op_forward(&runs[1]);
+    op_compare_bits(&runs[1], "dst", op_result(&runs[0], "dst"));
     for (int i = 0; i < 2; i++)
         op_close(&runs[i]);
 }

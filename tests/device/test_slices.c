@@ -41,7 +41,8 @@ static struct wide widen(struct op_run *run, const char *name, struct part part,
     wide.shape.c = part.slice.of;
     wide.before = arena_random(&run->arena, seed, shape_count(wide.shape), -1.0, 1.0);
     wide.values = op_values(run, name);
-    copy_slice(&wide, wide.before, wide.values, false);
+    if (field_is_input(field)) // else the op must overwrite what stands there
+        copy_slice(&wide, wide.before, wide.values, false);
     wide.tensor = arena_tensor(&run->arena, wide.shape, wide.before);
     args_set_pointer(&run->device, field->offset, wide.tensor);
     return wide;
