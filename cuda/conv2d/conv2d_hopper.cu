@@ -16,7 +16,7 @@
 // A tile is a box of pixels over x, y and images; taps that lie outside of the image for all of it
 // are skipped. Tiles that would fill the last round of all blocks only partly are split by their
 // steps (device/conv2d_box_work.h). Rows of a tile are the box's pixels in memory order; rows
-// beyond them are never written by a copy and hold anything, and their sums are never stored.
+// beyond them hold what the stage held before, and their sums are never stored.
 //
 // Overwrites the target, or adds to it.
 #include "conv2d/conv2d_hopper_multiply.cuh"
