@@ -63,7 +63,7 @@ bool device_leaves_op(const struct adele_device *device, const struct adele_op *
 double device_library_rounding(const struct adele_device *device, const struct adele_op *op,
                                enum adele_precision precision, double n_terms);
 
-#define ARENA_MAX_BUFFERS 96
+#define ARENA_MAX_BUFFERS 128
 
 struct arena_buffer {
     unsigned char *block; // in device memory: guard, data, guard; NULL for a host array
