@@ -3,9 +3,9 @@
 // rates in one launch of the convolution's kernel (conv2d/conv2d_hopper.cu), which gets the taps of
 // all rates as one list.
 //
-// SUM, and the data gradient of CONCAT: a tile's loop goes over the taps of all rates, with the
-// sums in its registers. Forward pass of CONCAT: each branch has tiles of its own, and the blocks
-// take those of all branches, the ones with most taps first.
+// Form SUM, and the data gradient of form CONCAT: each output tile adds up the products of the taps
+// of all rates in its registers. Forward pass of CONCAT: each rate has output tiles of its own, and
+// one grid computes the tiles of all rates, those with most taps first.
 //
 // It improves on aspp_mma.cu by what conv2d_hopper.cu does on conv2d_mma.cu. Overwrites the target,
 // or adds to it.

@@ -56,22 +56,24 @@ static int least(int a, int b) {
     return a < b ? a : b;
 }
 
+enum axis { COLUMNS, ROWS };
+
+static int extent_of(const struct conv2d_boxes *boxes, enum axis axis) {
+    return axis == COLUMNS ? boxes->w : boxes->h;
+}
+
 // The group's taps whose columns (or rows) any of the target pixels of the box at `at` meets
 // inside.
-static uint64_t taps_of_columns(const struct conv2d_boxes *boxes,
-                                const struct conv2d_box_group *group, int at, int box) {
-    const int count = least(boxes->w - at, box);
+static uint64_t live_taps(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
+                          enum axis axis, int at, int box) {
+    const int count = least(extent_of(boxes, axis) - at, box);
+    const int extent_source = axis == COLUMNS ? boxes->w_source : boxes->h_source;
     uint64_t taps = 0;
-    for (int i = group->tap_first; i < group->tap_first + group->n_taps; i++)
-        taps |= (uint64_t)meets(at + boxes->taps[i].x, count, boxes->w_source) << i;
-    return taps;
-}
-static uint64_t taps_of_rows(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
-                             int at, int box) {
-    const int count = least(boxes->h - at, box);
-    uint64_t taps = 0;
-    for (int i = group->tap_first; i < group->tap_first + group->n_taps; i++)
-        taps |= (uint64_t)meets(at + boxes->taps[i].y, count, boxes->h_source) << i;
+    for (int i = group->tap_first; i < group->tap_first + group->n_taps; i++) {
+        const struct conv2d_box_tap *tap = &boxes->taps[i];
+        const int from = at + (axis == COLUMNS ? tap->x : tap->y);
+        taps |= (uint64_t)meets(from, count, extent_source) << i;
+    }
     return taps;
 }
 
@@ -89,18 +91,11 @@ static void add_box(struct run *runs, int *n_runs, uint64_t taps) {
     runs[*n_runs - 1].n_boxes++;
 }
 
-static int runs_of_columns(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
-                           int box, struct run *runs) {
+static int list_runs(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
+                     enum axis axis, int box, struct run *runs) {
     int n_runs = 0;
-    for (int at = 0; at < boxes->w; at += box)
-        add_box(runs, &n_runs, taps_of_columns(boxes, group, at, box));
-    return n_runs;
-}
-static int runs_of_rows(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
-                        int box, struct run *runs) {
-    int n_runs = 0;
-    for (int at = 0; at < boxes->h; at += box)
-        add_box(runs, &n_runs, taps_of_rows(boxes, group, at, box));
+    for (int at = 0; at < extent_of(boxes, axis); at += box)
+        add_box(runs, &n_runs, live_taps(boxes, group, axis, at, box));
     return n_runs;
 }
 
@@ -126,10 +121,10 @@ static void choose_box(const struct conv2d_boxes *boxes, struct conv2d_box_group
     struct run columns[MOST_RUNS], rows[MOST_RUNS];
     int64_t fewest = INT64_MAX;
     for (int width = least(boxes->w, CONV2D_BOX_PIXELS); width >= 1; width--) {
-        int n_columns = runs_of_columns(boxes, group, width, columns);
+        int n_columns = list_runs(boxes, group, COLUMNS, width, columns);
         for (int height = 1; height <= least(boxes->h, CONV2D_BOX_PIXELS / width); height++) {
             int images = least(CONV2D_BOX_PIXELS / (width * height), boxes->n);
-            int n_rows = runs_of_rows(boxes, group, height, rows);
+            int n_rows = list_runs(boxes, group, ROWS, height, rows);
             int64_t taps =
                 count_live(columns, n_columns, rows, n_rows) * divide_up(boxes->n, images);
             if (taps < fewest) {
@@ -191,8 +186,8 @@ void conv2d_boxes_list(const struct conv2d_boxes *boxes, struct conv2d_box_tile 
             tile->y = i / n_x % n_y * group->box_h;
             tile->n = i / n_x / n_y * group->box_n;
             tile->group = g;
-            tile->taps = taps_of_columns(boxes, group, tile->x, group->box_w) &
-                         taps_of_rows(boxes, group, tile->y, group->box_h);
+            tile->taps = live_taps(boxes, group, COLUMNS, tile->x, group->box_w) &
+                         live_taps(boxes, group, ROWS, tile->y, group->box_h);
         }
         qsort(tiles, (size_t)n_tiles, sizeof *tiles, compare_tiles);
         tiles += n_tiles;

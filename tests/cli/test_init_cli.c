@@ -252,14 +252,19 @@ static void names_without_an_image_are_left_out(void **state) {
     assert_in_file(state, "two.yaml", ", without 2 cases that lack image or mask.\n");
 }
 
-// Both are said where a person decides to train, and check says the same of each file.
-static void lone_masks_and_damaged_files_are_counted(void **state) {
-    struct program_result result;
-    for (int i = 0; i < 12; i++) {
+// set/imgs and set/labels with x00.png, x01.png, ...
+static void make_cases(void **state, int n) {
+    for (int i = 0; i < n; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "x%02d", i);
         init_case(state, "set/imgs", "set/labels", name, i, 1);
     }
+}
+
+// Both are said where a person decides to train, and check says the same of each file.
+static void lone_masks_and_damaged_files_are_counted(void **state) {
+    struct program_result result;
+    make_cases(state, 12);
     assert_int_equal(unlink(scratch_path(state, "set/imgs/x04.png")), 0);
     assert_int_equal(unlink(scratch_path(state, "set/imgs/x07.png")), 0);
     tiny_text(state, "set/labels/x09.png", "");
@@ -281,11 +286,7 @@ static void lone_masks_and_damaged_files_are_counted(void **state) {
 // A training would end there, so that it is said above the command that trains.
 static void masks_of_another_size_are_counted(void **state) {
     struct program_result result;
-    for (int i = 0; i < 10; i++) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "x%02d", i);
-        init_case(state, "set/imgs", "set/labels", name, i, 1);
-    }
+    make_cases(state, 10);
     tiny_crop(state, "set/labels/x03.png", 20, 32);
     ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
           "--device=cpu");

@@ -169,9 +169,7 @@ static void a_missing_folder_of_noisy_labels_is_one_problem(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     struct check_report report;
-    char folder[4096];
-    (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, "nonoisy"));
-    config.noisy_labels = folder;
+    config.noisy_labels = scratch_path(state, "nonoisy");
     run(&config, &report);
     assert_int_equal(report.n_problems, 1);
     assert_non_null(strstr(report.problems[0].text, "nonoisy: no such folder"));

@@ -141,20 +141,9 @@ static void check_choice(struct adele_device *device) {
     }
 }
 
-static void test_sums(void **state) {
-    (void)state;
-    hopper_each(check_sums);
-}
-
-static void test_concats(void **state) {
-    (void)state;
-    hopper_each(check_concats);
-}
-
-static void test_choice(void **state) {
-    (void)state;
-    hopper_each(check_choice);
-}
+ON_EACH_HOPPER(sums)
+ON_EACH_HOPPER(concats)
+ON_EACH_HOPPER(choice)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

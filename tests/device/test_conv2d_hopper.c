@@ -229,35 +229,12 @@ static void check_choice(struct adele_device *device) {
     device->disabled_families = 0;
 }
 
-static void test_passes(void **state) {
-    (void)state;
-    hopper_each(check_passes);
-}
-
-static void test_splits(void **state) {
-    (void)state;
-    hopper_each(check_splits);
-}
-
-static void test_parities(void **state) {
-    (void)state;
-    hopper_each(check_parities);
-}
-
-static void test_gradients(void **state) {
-    (void)state;
-    hopper_each(check_gradients);
-}
-
-static void test_slots(void **state) {
-    (void)state;
-    hopper_each(check_slots);
-}
-
-static void test_choice(void **state) {
-    (void)state;
-    hopper_each(check_choice);
-}
+ON_EACH_HOPPER(passes)
+ON_EACH_HOPPER(splits)
+ON_EACH_HOPPER(parities)
+ON_EACH_HOPPER(gradients)
+ON_EACH_HOPPER(slots)
+ON_EACH_HOPPER(choice)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -76,10 +76,7 @@ static void check_literal(struct adele_device *device) {
     static const float dst[] = {5, 3}, d_src[] = {10, 0, 0, 0, 0, 0, 20, 0};
     struct op_run run;
     open_run(&run, device, (struct adele_max_pool_desc){1, 1, 2, 4, 2, 2, 0, {0, 0}}, 2, false);
-    op_set(&run, "src", src);
-    op_set(&run, "d_dst", d_dst);
-    op_forward(&run);
-    op_backward(&run);
+    op_run_both(&run, src, d_dst);
     op_compare(&run, "dst", dst, 0.0, 0.0);
     op_compare(&run, "d_src", d_src, 0.0, 0.0);
     op_close(&run);
@@ -92,10 +89,7 @@ static void check_overlapping_windows(struct adele_device *device) {
     static const float d_src[] = {0, 0, 0, 0, 264, 0, 0, 0, 0};
     struct op_run run;
     open_run(&run, device, (struct adele_max_pool_desc){1, 1, 3, 3, 3, 1, 1, {0, 0}}, 2, false);
-    op_set(&run, "src", src);
-    op_set(&run, "d_dst", d_dst);
-    op_forward(&run);
-    op_backward(&run);
+    op_run_both(&run, src, d_dst);
     op_compare(&run, "d_src", d_src, 0.0, 0.0);
     op_close(&run);
 }

@@ -62,10 +62,7 @@ static void check_literal(struct adele_device *device) {
     struct op_run run;
     problem_rescale(&desc, &problem);
     op_open(&run, device, &problem);
-    op_set(&run, "src", src);
-    op_set(&run, "d_dst", d_dst);
-    op_forward(&run);
-    op_backward(&run);
+    op_run_both(&run, src, d_dst);
     op_compare(&run, "dst", dst, 0.0, 0.0);
     op_compare(&run, "d_src", d_src, 0.0, 0.0);
     op_close(&run);

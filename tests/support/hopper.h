@@ -9,6 +9,11 @@
 // Calls `body` with each device of such a GPU, and with none on the CPU. Says so where the GPU is
 // another one.
 void hopper_each(void (*body)(struct adele_device *device));
+#define ON_EACH_HOPPER(name)                                                                       \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        hopper_each(check_##name);                                                                 \
+    }
 // Whether the device has kernels of Hopper: its tensors are bf16, and not all kernels are plain.
 bool hopper_is_tuned(const struct adele_device *device);
 

@@ -145,6 +145,13 @@ void op_backward(struct op_run *run) {
     run_pass(run, true);
 }
 
+void op_run_both(struct op_run *run, const float *src, const float *d_dst) {
+    op_set(run, "src", src);
+    op_set(run, "d_dst", d_dst);
+    op_forward(run);
+    op_backward(run);
+}
+
 // From the device; halves become floats.
 static void *fetch(struct op_run *run, const struct field *field) {
     const void *from = args_pointer(&run->device, field->offset);

@@ -28,6 +28,8 @@ void op_set(struct op_run *run, const char *name, const void *values);
 
 void op_forward(struct op_run *run); // on the device
 void op_backward(struct op_run *run);
+// Both, of an op from src to dst, with these values of src and d_dst.
+void op_run_both(struct op_run *run, const float *src, const float *d_dst);
 float *op_result(struct op_run *run, const char *name); // of tensors and floats, from the device
 // Array `name` on the device against `want`; NULL: against the host's.
 void op_compare(struct op_run *run, const char *name, const float *want, double absolute,
