@@ -117,6 +117,23 @@ struct adele_device_iface {
     // step.
     adele_status (*exchange_sum)(const struct adele_device *device, float *vector, float *scratch,
                                  int64_t n, bool is_last);
+    // The convolution of a layer at all scales of a step, as one op: fewer launches, and fuller
+    // ones. All three are NULL where a device has none.
+    //
+    // ops: n (2 to ADELE_MAX_SCALES) ops of conv2d, one a scale, which differ in h_in and w_in
+    // alone; borrowed, and destroyed after *out. *out is NULL where the device gains nothing.
+    adele_status (*conv2d_scales_create)(const struct adele_device *device, int n,
+                                         struct adele_op *const *ops, struct adele_op **out);
+    // As conv2d_forward and conv2d_backward of each op with its own args, args[i] of ops[i], but
+    // that weight gradients of all scales may be one sum. All args have the same weights, biases
+    // and gradients of these; accumulate_d_src is the same, and d_src is NULL, in all or in none.
+    // Their workspaces are used too; `workspace` has workspace_bytes of this op.
+    adele_status (*conv2d_scales_forward)(struct adele_op *op,
+                                          const struct adele_conv2d_args *const *args,
+                                          void *workspace);
+    adele_status (*conv2d_scales_backward)(struct adele_op *op,
+                                           const struct adele_conv2d_args *const *args,
+                                           void *workspace);
     void (*destroy)(struct adele_device *device);
     void (*op_destroy)(struct adele_op *op); // NULL is legal
 #define ADELE_OP_ENTRY(name, has_backward)                                                         \
