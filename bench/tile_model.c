@@ -73,51 +73,39 @@ static double longest_segments(const struct conv2d_box_work *work, struct tile_c
     return longest + assumed(TILE_fill_latency);
 }
 
-static struct conv2d_boxes boxes_of(const struct tile_layer *layer) {
+static struct conv2d_box_extents square_of(int n, int size) {
+    return (struct conv2d_box_extents){n, size, size, size, size};
+}
+
+// Of n layers that differ in their sizes alone.
+static struct conv2d_boxes boxes_of(const struct tile_layer *layer, int n) {
     int pad = layer->dilation * (layer->kernel / 2);
-    struct conv2d_boxes boxes = {.n = layer->n,
-                                 .h = layer->size,
-                                 .w = layer->size,
-                                 .h_source = layer->size,
-                                 .w_source = layer->size};
+    struct conv2d_boxes boxes = {.n_groups = 0};
     conv2d_boxes_add(
-        &boxes,
+        &boxes, square_of(layer->n, layer->size),
         (struct conv2d_box_kernel){layer->kernel, layer->kernel, -pad, -pad, layer->dilation}, 0);
+    for (int i = 1; i < n; i++)
+        conv2d_boxes_add_scale(&boxes, square_of(layer[i].n, layer[i].size));
     conv2d_boxes_choose(&boxes);
     return boxes;
 }
 
 // ---- the forward pass ---------------------------------------------------------------------------
 
-// One behind the other: pairs, or with one tile in all that one. Returns their number.
-static int list_tiles(const struct tile_layer *layers, int n, struct conv2d_box_tile *tiles) {
-    int n_tiles = 0;
-    for (int i = 0; i < n; i++) {
-        const struct conv2d_boxes boxes = boxes_of(&layers[i]);
-        int count = conv2d_boxes_count(&boxes);
-        conv2d_boxes_list(&boxes, tiles + n_tiles);
-        n_tiles += n == 1 && count == 1 ? 1 : conv2d_boxes_pair(&boxes, tiles + n_tiles, count);
-    }
-    return n_tiles;
-}
-
-static int compare_pairs(const void *a, const void *b) {
-    const struct conv2d_box_tile *left = a, *right = b;
-    return conv2d_box_count_taps(right->taps) - conv2d_box_count_taps(left->taps);
-}
-
-// The plan of cuda/conv2d/conv2d_hopper_plan.cu, which has one layer.
-static struct conv2d_box_work work_of(const struct tile_layer *layers, int n,
+// The plan of cuda/conv2d/conv2d_hopper_plan.cu.
+static struct conv2d_box_work work_of(const struct tile_layer *layers,
+                                      const struct conv2d_boxes *boxes,
                                       struct conv2d_box_tile *tiles) {
     struct conv2d_box_work work = {.tiles = tiles,
-                                   .n_tiles = list_tiles(layers, n, tiles),
+                                   .n_tiles = conv2d_boxes_count(boxes),
                                    .c_target = layers->c_out,
                                    .n_chunks = layers->c_in / STEP_CHANNELS,
                                    .gpu_blocks = (int)assumed(TILE_multiprocessors),
                                    .split_blocks = CONV2D_WORK_BLOCKS};
     work.is_paired = work.n_tiles > 1;
-    if (n > 1) // those with most taps first
-        qsort(tiles, (size_t)work.n_tiles / 2, 2 * sizeof *tiles, compare_pairs);
+    conv2d_boxes_list(boxes, tiles);
+    if (work.is_paired)
+        work.n_tiles = conv2d_boxes_pair(boxes, tiles, work.n_tiles);
     conv2d_box_work_choose(&work);
     return work;
 }
@@ -160,16 +148,12 @@ static void price(const struct conv2d_box_work *work, double bytes, struct tile_
 }
 
 void tile_model_scales(const struct tile_layer *layers, int n, struct tile_costs *out) {
-    *out = (struct tile_costs){.boxes = boxes_of(layers)};
-    int n_tiles = 0;
-    for (int i = 0; i < n; i++) {
-        const struct conv2d_boxes boxes = boxes_of(&layers[i]);
-        n_tiles += conv2d_boxes_count(&boxes) + 1;
-    }
+    *out = (struct tile_costs){.boxes = boxes_of(layers, n)};
+    int n_tiles = conv2d_boxes_count(&out->boxes) + n;
     struct conv2d_box_tile *tiles = calloc((size_t)n_tiles, sizeof *tiles);
     if (tiles == NULL)
         return; // all zeros: no time
-    struct conv2d_box_work work = work_of(layers, n, tiles);
+    struct conv2d_box_work work = work_of(layers, &out->boxes, tiles);
     double pixels = pixels_of(layers, n), weights = weights_of(layers);
     price(&work, 2.0 * (pixels * (layers->c_in + layers->c_out) + weights), out);
     out->flops = 2.0 * pixels * weights;
@@ -204,16 +188,15 @@ static void merge_taps(const struct tile_pyramid *pyramid, struct conv2d_boxes *
     }
     boxes->n_taps = n;
     boxes->n_groups = 1;
-    boxes->groups[0] = (struct conv2d_box_group){.n_taps = n};
+    boxes->groups[0].n_taps = n;
 }
 
 static struct conv2d_boxes pyramid_boxes(const struct tile_pyramid *pyramid) {
-    int size = pyramid->size;
-    struct conv2d_boxes boxes = {
-        .n = pyramid->n, .h = size, .w = size, .h_source = size, .w_source = size};
+    struct conv2d_boxes boxes = {.n_groups = 0};
     for (int r = 0; r < pyramid->n_rates; r++) {
         int rate = pyramid->rates[r], kernel = kernel_of(rate);
-        conv2d_boxes_add(&boxes, (struct conv2d_box_kernel){kernel, kernel, -rate, -rate, rate},
+        conv2d_boxes_add(&boxes, square_of(pyramid->n, pyramid->size),
+                         (struct conv2d_box_kernel){kernel, kernel, -rate, -rate, rate},
                          r * pyramid->c_out);
     }
     if (!has_groups(pyramid))

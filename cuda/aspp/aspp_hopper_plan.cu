@@ -27,15 +27,13 @@ bool aspp_hopper_fits(const struct cuda_context *context, const struct adele_asp
 
 static struct conv2d_boxes boxes_of(const struct aspp_gather *gather) {
     struct conv2d_boxes boxes = {};
-    boxes.n = gather->n;
-    boxes.h = boxes.h_source = gather->h;
-    boxes.w = boxes.w_source = gather->w;
     boxes.n_taps = aspp_taps(gather);
     boxes.n_groups = gather->n_groups;
     for (int i = 0; i < boxes.n_taps; i++)
         boxes.taps[i] = {gather->taps[i].x, gather->taps[i].y, gather->taps[i].channel, i};
     for (int g = 0; g < boxes.n_groups; g++)
-        boxes.groups[g] = {gather->groups[g].tap_first,
+        boxes.groups[g] = {{gather->n, gather->h, gather->w, gather->h, gather->w},
+                           gather->groups[g].tap_first,
                            gather->groups[g].n_taps,
                            gather->groups[g].channel_first,
                            0,

@@ -79,7 +79,8 @@ adele_status conv2d_direct_choose(struct conv2d *self, enum conv2d_pass pass) {
     direct->workspace_bytes = conv2d_packing_bytes(context, &direct->packing);
     if (is_hopper) {
         direct->kernel = CONV2D_KERNEL_HOPPER;
-        TRY(hopper_plan_create(&self->base, &direct->gather, &direct->hopper));
+        const struct conv2d_gather *gather = &direct->gather;
+        TRY(hopper_plan_create(&self->base, &gather, 1, &direct->hopper));
         direct->slots_offset = (direct->workspace_bytes + slots_unit - 1) / slots_unit * slots_unit;
         direct->workspace_bytes = direct->slots_offset + hopper_slot_bytes(&direct->hopper);
         return ADELE_OK;
@@ -104,8 +105,7 @@ void conv2d_direct_name(const struct conv2d *self, enum conv2d_pass pass, char *
     else if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
         snprintf(text, bytes, "first layer %s", math);
     else if (direct->kernel == CONV2D_KERNEL_HOPPER)
-        snprintf(text, bytes, "wgmma %s 128x%d%s", math, direct->hopper.parts[0].work.bn,
-                 hopper_slot_bytes(&direct->hopper) > 0 ? " split" : "");
+        hopper_plan_name(&direct->hopper, text, bytes);
     else
         snprintf(text, bytes, "%s %s %s", direct->kernel == CONV2D_KERNEL_FMA ? "fma" : "mma", math,
                  tiles[direct->tile].name);

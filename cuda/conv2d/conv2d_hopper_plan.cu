@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The Hopper family's host part: whether a pass of a convolution fits it, how its target is cut
-// into tiles (device/conv2d_boxes.h), and the descriptions of the tensors (tensor maps) that the
-// copy engine reads, made anew in each call, since addresses change.
+// into tiles (device/conv2d_boxes.h), those of several scales too, and the descriptions of the
+// tensors (tensor maps) that the copy engine reads, made anew in each call, since addresses change.
 #include "conv2d/conv2d_hopper.cuh"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,8 +135,30 @@ size_t hopper_part_slot_bytes(const struct hopper_part *part) {
 
 // ---- a convolution ------------------------------------------------------------------------------
 
-// Of the target pixels (first_x, first_y), and every stride-th further.
-static struct hopper_part part_of(const struct conv2d_gather *gather, int first_x, int first_y) {
+// Adds the target pixels (first_x, first_y), and every stride-th further, of each scale that has
+// such ones. All scales have the same taps.
+static void add_scales(const struct conv2d_gather *const *scales, int n,
+                       struct conv2d_box_kernel taps, struct hopper_part *part) {
+    const int stride = part->stride;
+    struct conv2d_boxes *boxes = &part->boxes;
+    for (int i = 0; i < n; i++) {
+        const struct conv2d_gather *gather = scales[i];
+        if (part->first_x >= gather->w_target || part->first_y >= gather->h_target)
+            continue;
+        const struct conv2d_box_extents extents = {
+            gather->n, ceil_div(gather->h_target - part->first_y, stride),
+            ceil_div(gather->w_target - part->first_x, stride), gather->h_source, gather->w_source};
+        part->targets[boxes->n_groups] = {i, gather->h_target, gather->w_target};
+        if (boxes->n_groups == 0)
+            conv2d_boxes_add(boxes, extents, taps, 0);
+        else
+            conv2d_boxes_add_scale(boxes, extents);
+    }
+}
+
+static struct hopper_part part_of(const struct conv2d_gather *const *scales, int n, int first_x,
+                                  int first_y) {
+    const struct conv2d_gather *gather = scales[0];
     const int kernel = gather->kernel, stride = gather->divide;
     struct conv2d_parity x = {kernel, 0, 1, gather->offset, gather->dilation}, y = x;
     if (gather->sign < 0) {
@@ -147,14 +170,9 @@ static struct hopper_part part_of(const struct conv2d_gather *gather, int first_
     part.c_target = part.n_weight_rows = gather->c_target;
     part.n_weight_taps = kernel * kernel;
     part.first_x = first_x, part.first_y = first_y, part.stride = stride;
-    part.h_target = gather->h_target, part.w_target = gather->w_target;
     struct conv2d_boxes *boxes = &part.boxes;
-    boxes->n = gather->n;
-    boxes->h = ceil_div(gather->h_target - first_y, stride);
-    boxes->w = ceil_div(gather->w_target - first_x, stride);
-    boxes->h_source = gather->h_source, boxes->w_source = gather->w_source;
     boxes->is_spread = stride > 1;
-    conv2d_boxes_add(boxes, {x.n_taps, y.n_taps, x.offset, y.offset, x.apart}, 0);
+    add_scales(scales, n, {x.n_taps, y.n_taps, x.offset, y.offset, x.apart}, &part);
     for (int i = 0; i < boxes->n_taps; i++)
         boxes->taps[i].weights = (y.tap_first + i / x.n_taps * y.tap_step) * kernel + x.tap_first +
                                  i % x.n_taps * x.tap_step;
@@ -162,17 +180,24 @@ static struct hopper_part part_of(const struct conv2d_gather *gather, int first_
     return part;
 }
 
-adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *gather,
-                                struct hopper_plan *out) {
-    const int stride = gather->divide;
+adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *const *scales,
+                                int n, struct hopper_plan *out) {
+    static_assert(ADELE_MAX_SCALES <= CONV2D_BOX_MAX_GROUPS, "a scale is a group");
+    const int stride = scales[0]->divide, n_chunks = scales[0]->c_source / HOPPER_STEP;
     for (int i = 0; i < stride * stride; i++) {
-        if (i % stride >= gather->w_target || i / stride >= gather->h_target)
-            continue;
-        struct hopper_part *part = &out->parts[out->n_parts++];
-        *part = part_of(gather, i % stride, i / stride);
-        TRY(hopper_part_create(op, gather->c_target, gather->c_source / HOPPER_STEP, part));
+        struct hopper_part *part = &out->parts[out->n_parts];
+        *part = part_of(scales, n, i % stride, i / stride);
+        if (part->boxes.n_groups == 0)
+            continue; // no scale has such pixels
+        out->n_parts++;
+        TRY(hopper_part_create(op, scales[0]->c_target, n_chunks, part));
     }
     return ADELE_OK;
+}
+
+void hopper_plan_name(const struct hopper_plan *plan, char *text, size_t bytes) {
+    snprintf(text, bytes, "wgmma bf16 128x%d%s", plan->parts[0].work.bn,
+             hopper_slot_bytes(plan) > 0 ? " split" : "");
 }
 
 // Parts follow one another: they have the same slots.
@@ -212,38 +237,39 @@ adele_status hopper_describe(void *encode, const void *address, const struct hop
     return ADELE_OK;
 }
 
-// The address of the part's target, whose pixels lie `stride` apart.
-static const void *target_of(const struct hopper_part *part, const struct conv2d_box_group *group,
-                             const void *target, struct hopper_box *as) {
-    const struct conv2d_boxes *boxes = &part->boxes;
-    const int64_t c = part->c_target, row = part->w_target * c;
-    *as = {{part->c_target, boxes->w, boxes->h, boxes->n},
+// The address of the group's target, whose pixels lie `stride` apart.
+static const void *target_of(const struct hopper_part *part, int g, const void *target,
+                             struct hopper_box *as) {
+    const struct conv2d_box_group *group = &part->boxes.groups[g];
+    const int64_t c = part->c_target, row = part->targets[g].w * c;
+    *as = {{part->c_target, group->extents.w, group->extents.h, group->extents.n},
            {HOPPER_STEP, group->box_w, group->box_h, group->box_n},
            {1, 1, 1, 1},
            {}};
     if (part->stride > 1) {
         as->pitches[0] = part->stride * c;
         as->pitches[1] = part->stride * row;
-        as->pitches[2] = part->h_target * row;
+        as->pitches[2] = part->targets[g].h * row;
     }
     return (const bf16 *)target + part->first_y * row + part->first_x * c;
 }
 
 static adele_status describe_group(const struct hopper_part *part, int g,
-                                   const struct conv2d_product *product, struct hopper_maps *out) {
-    const struct conv2d_boxes *boxes = &part->boxes;
-    const struct conv2d_box_group *group = &boxes->groups[g];
-    const struct hopper_box source = {{part->c_source, boxes->w_source, boxes->h_source, boxes->n},
+                                   const struct conv2d_product *products, struct hopper_maps *out) {
+    const struct conv2d_product *product = &products[part->targets[g].i_scale];
+    const struct conv2d_box_group *group = &part->boxes.groups[g];
+    const struct conv2d_box_extents *of = &group->extents;
+    const struct hopper_box source = {{part->c_source, of->w_source, of->h_source, of->n},
                                       {HOPPER_STEP, group->box_w, group->box_h, group->box_n},
                                       {1, 1, 1, 1},
                                       {}};
     struct hopper_box as;
-    const void *target = target_of(part, group, product->target, &as);
+    const void *target = target_of(part, g, product->target, &as);
     TRY(hopper_describe(part->encode, product->source, &source, &out->source[g]));
     return hopper_describe(part->encode, target, &as, &out->target[g]);
 }
 
-static adele_status describe(const struct hopper_part *part, const struct conv2d_product *product,
+static adele_status describe(const struct hopper_part *part, const struct conv2d_product *products,
                              struct hopper_maps *out) {
     const struct conv2d_box_work *work = &part->work;
     const struct hopper_box weights = {
@@ -253,17 +279,17 @@ static adele_status describe(const struct hopper_part *part, const struct conv2d
         {}};
     memset(out, 0, sizeof *out);
     for (int g = 0; g < part->boxes.n_groups; g++)
-        TRY(describe_group(part, g, product, out));
-    return hopper_describe(part->encode, product->weights, &weights, &out->weights);
+        TRY(describe_group(part, g, products, out));
+    return hopper_describe(part->encode, products[0].weights, &weights, &out->weights);
 }
 
 adele_status hopper_part_run(const struct cuda_context *context, const struct hopper_part *part,
-                             const struct conv2d_product *product, float *slots) {
+                             const struct conv2d_product *products, float *slots) {
     const struct conv2d_boxes *boxes = &part->boxes;
     struct hopper_maps maps;
-    if (product->accumulate && boxes->n_taps == 0)
+    if (products[0].accumulate && boxes->n_taps == 0)
         return ADELE_OK; // nothing to add
-    TRY(describe(part, product, &maps));
+    TRY(describe(part, products, &maps));
     struct hopper_product of = {};
     of.tiles = part->tiles, of.segments = part->segments, of.starts = part->starts;
     of.slots = slots;
@@ -274,16 +300,16 @@ adele_status hopper_part_run(const struct cuda_context *context, const struct ho
         of.groups[g].box_pixels = group->box_w * group->box_h * group->box_n;
     }
     of.c_group = part->work.c_target;
-    of.bias = product->bias;
-    of.accumulate = product->accumulate;
+    of.bias = products[0].bias;
+    of.accumulate = products[0].accumulate;
     memcpy(of.taps, boxes->taps, sizeof of.taps);
     return hopper_launch(context, &part->work, &maps, &of, part->sums);
 }
 
 adele_status hopper_run(const struct cuda_context *context, const struct hopper_plan *plan,
-                        const struct conv2d_product *product, float *slots) {
+                        const struct conv2d_product *products, float *slots) {
     for (int i = 0; i < plan->n_parts; i++)
-        TRY(hopper_part_run(context, &plan->parts[i], product, slots));
+        TRY(hopper_part_run(context, &plan->parts[i], products, slots));
     return ADELE_OK;
 }
 

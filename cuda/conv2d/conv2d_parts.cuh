@@ -144,8 +144,8 @@ adele_status conv2d_first_layer_run(const struct cuda_context *context,
 // ---- Hopper, conv2d_hopper_plan.cu --------------------------------------------------------------
 
 // A product with stride 1 as the kernels of conv2d_hopper.cu run it: all of a pass, the target
-// pixels of one parity of rows and columns of a data gradient with stride 2, or all rates of an
-// atrous pyramid.
+// pixels of one parity of rows and columns of a data gradient with stride 2, each at one scale or
+// at several, whose weights are the same; or all rates of an atrous pyramid.
 #define HOPPER_MAX_STRIDE 2
 struct hopper_part {
     struct conv2d_boxes boxes;
@@ -153,7 +153,10 @@ struct hopper_part {
     int n_weight_taps, n_weight_rows; // packed weights are (rows, taps, weight_width); a row for
     int weight_width;                 // each target channel of a group
     int first_x, first_y, stride;     // target pixels (first_x, first_y), and every stride-th
-    int h_target, w_target;           // further, of so many
+    struct hopper_target {            // further, of a group's
+        int i_scale;                  // whose tensors they are
+        int h, w;                     // all rows and columns
+    } targets[CONV2D_BOX_MAX_GROUPS];
     // Who computes which tiles; a pair of blocks shares the weights that each reads a half of.
     struct conv2d_box_work work;
     // In device memory: (work.n_tiles), (work.n_segments), (workers + 1), (work.n_sums).
@@ -171,22 +174,25 @@ bool hopper_is_compiled();
 adele_status hopper_part_create(struct cuda_op *op, int c_group, int n_chunks,
                                 struct hopper_part *part);
 size_t hopper_part_slot_bytes(const struct hopper_part *part);
-// product->bias: of all target channels, up to a multiple of 64. slots: so many bytes.
+// products: one for each scale, which differ in source and target alone; bias: of all target
+// channels, up to a multiple of 64. slots: so many bytes.
 adele_status hopper_part_run(const struct cuda_context *context, const struct hopper_part *part,
-                             const struct conv2d_product *product, float *slots);
+                             const struct conv2d_product *products, float *slots);
 
-// Of a convolution. Chosen from the shape alone.
+// Of a convolution. Chosen from the shapes alone.
 struct hopper_plan {
     struct hopper_part parts[HOPPER_MAX_STRIDE * HOPPER_MAX_STRIDE];
     int n_parts;
 };
 bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,
                  enum conv2d_math math);
-adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *gather,
-                                struct hopper_plan *out);
+// scales: n gathers, which differ in their extents alone.
+adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *const *scales,
+                                int n, struct hopper_plan *out);
+void hopper_plan_name(const struct hopper_plan *plan, char *text, size_t bytes);
 size_t hopper_slot_bytes(const struct hopper_plan *plan);
 adele_status hopper_run(const struct cuda_context *context, const struct hopper_plan *plan,
-                        const struct conv2d_product *product, float *slots);
+                        const struct conv2d_product *products, float *slots);
 
 // ---- weight and bias gradients ------------------------------------------------------------------
 

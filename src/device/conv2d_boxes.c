@@ -32,9 +32,10 @@ struct conv2d_parity conv2d_parity_of(int first, int kernel, int stride, int pad
     return parity;
 }
 
-void conv2d_boxes_add(struct conv2d_boxes *boxes, struct conv2d_box_kernel kernel,
-                      int channel_first) {
+void conv2d_boxes_add(struct conv2d_boxes *boxes, struct conv2d_box_extents extents,
+                      struct conv2d_box_kernel kernel, int channel_first) {
     struct conv2d_box_group *group = &boxes->groups[boxes->n_groups++];
+    group->extents = extents;
     group->tap_first = boxes->n_taps;
     group->n_taps = kernel.kernel_x * kernel.kernel_y;
     group->channel_first = channel_first;
@@ -43,6 +44,12 @@ void conv2d_boxes_add(struct conv2d_boxes *boxes, struct conv2d_box_kernel kerne
             (struct conv2d_box_tap){.x = kernel.offset_x + i % kernel.kernel_x * kernel.apart,
                                     .y = kernel.offset_y + i / kernel.kernel_x * kernel.apart,
                                     .weights = i};
+}
+
+void conv2d_boxes_add_scale(struct conv2d_boxes *boxes, struct conv2d_box_extents extents) {
+    struct conv2d_box_group *group = &boxes->groups[boxes->n_groups++];
+    *group = boxes->groups[0];
+    group->extents = extents;
 }
 
 // ---- live taps ----------------------------------------------------------------------------------
@@ -58,16 +65,16 @@ static int least(int a, int b) {
 
 enum axis { COLUMNS, ROWS };
 
-static int extent_of(const struct conv2d_boxes *boxes, enum axis axis) {
-    return axis == COLUMNS ? boxes->w : boxes->h;
+static int extent_of(const struct conv2d_box_group *group, enum axis axis) {
+    return axis == COLUMNS ? group->extents.w : group->extents.h;
 }
 
 // The group's taps whose columns (or rows) any of the target pixels of the box at `at` meets
 // inside.
 static uint64_t live_taps(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
                           enum axis axis, int at, int box) {
-    const int count = least(extent_of(boxes, axis) - at, box);
-    const int extent_source = axis == COLUMNS ? boxes->w_source : boxes->h_source;
+    const int count = least(extent_of(group, axis) - at, box);
+    const int extent_source = axis == COLUMNS ? group->extents.w_source : group->extents.h_source;
     uint64_t taps = 0;
     for (int i = group->tap_first; i < group->tap_first + group->n_taps; i++) {
         const struct conv2d_box_tap *tap = &boxes->taps[i];
@@ -94,7 +101,7 @@ static void add_box(struct run *runs, int *n_runs, uint64_t taps) {
 static int list_runs(const struct conv2d_boxes *boxes, const struct conv2d_box_group *group,
                      enum axis axis, int box, struct run *runs) {
     int n_runs = 0;
-    for (int at = 0; at < extent_of(boxes, axis); at += box)
+    for (int at = 0; at < extent_of(group, axis); at += box)
         add_box(runs, &n_runs, live_taps(boxes, group, axis, at, box));
     return n_runs;
 }
@@ -112,21 +119,22 @@ static int64_t count_live(const struct run *columns, int n_columns, const struct
 
 // ---- the box ------------------------------------------------------------------------------------
 
-static bool is_matrix_product(const struct conv2d_boxes *boxes) {
+static bool is_matrix_product(const struct conv2d_boxes *boxes,
+                              const struct conv2d_box_extents *of) {
     return boxes->n_taps == 1 && boxes->taps[0].x == 0 && boxes->taps[0].y == 0 &&
-           boxes->w == boxes->w_source && boxes->h == boxes->h_source && !boxes->is_spread;
+           of->w == of->w_source && of->h == of->h_source && !boxes->is_spread;
 }
 
 static void choose_box(const struct conv2d_boxes *boxes, struct conv2d_box_group *group) {
+    const struct conv2d_box_extents *of = &group->extents;
     struct run columns[MOST_RUNS], rows[MOST_RUNS];
     int64_t fewest = INT64_MAX;
-    for (int width = least(boxes->w, CONV2D_BOX_PIXELS); width >= 1; width--) {
+    for (int width = least(of->w, CONV2D_BOX_PIXELS); width >= 1; width--) {
         int n_columns = list_runs(boxes, group, COLUMNS, width, columns);
-        for (int height = 1; height <= least(boxes->h, CONV2D_BOX_PIXELS / width); height++) {
-            int images = least(CONV2D_BOX_PIXELS / (width * height), boxes->n);
+        for (int height = 1; height <= least(of->h, CONV2D_BOX_PIXELS / width); height++) {
+            int images = least(CONV2D_BOX_PIXELS / (width * height), of->n);
             int n_rows = list_runs(boxes, group, ROWS, height, rows);
-            int64_t taps =
-                count_live(columns, n_columns, rows, n_rows) * divide_up(boxes->n, images);
+            int64_t taps = count_live(columns, n_columns, rows, n_rows) * divide_up(of->n, images);
             if (taps < fewest) {
                 fewest = taps;
                 group->box_n = images;
@@ -138,26 +146,27 @@ static void choose_box(const struct conv2d_boxes *boxes, struct conv2d_box_group
 }
 
 void conv2d_boxes_choose(struct conv2d_boxes *boxes) {
-    if (is_matrix_product(boxes)) {
-        boxes->w = boxes->w_source = boxes->n * boxes->h * boxes->w;
-        boxes->h = boxes->h_source = boxes->n = 1;
-    }
-    for (int g = 0; g < boxes->n_groups; g++)
+    for (int g = 0; g < boxes->n_groups; g++) {
+        struct conv2d_box_extents *of = &boxes->groups[g].extents;
+        if (is_matrix_product(boxes, of)) {
+            of->w = of->w_source = of->n * of->h * of->w;
+            of->h = of->h_source = of->n = 1;
+        }
         choose_box(boxes, &boxes->groups[g]);
+    }
 }
 
 // ---- tiles --------------------------------------------------------------------------------------
 
-static int count_of_group(const struct conv2d_boxes *boxes, int g) {
-    const struct conv2d_box_group *group = &boxes->groups[g];
-    return divide_up(boxes->w, group->box_w) * divide_up(boxes->h, group->box_h) *
-           divide_up(boxes->n, group->box_n);
+static int count_of_group(const struct conv2d_box_group *group) {
+    return divide_up(group->extents.w, group->box_w) * divide_up(group->extents.h, group->box_h) *
+           divide_up(group->extents.n, group->box_n);
 }
 
 int conv2d_boxes_count(const struct conv2d_boxes *boxes) {
     int n_tiles = 0;
     for (int g = 0; g < boxes->n_groups; g++)
-        n_tiles += count_of_group(boxes, g);
+        n_tiles += count_of_group(&boxes->groups[g]);
     return n_tiles;
 }
 
@@ -178,8 +187,9 @@ static int compare_tiles(const void *a, const void *b) {
 void conv2d_boxes_list(const struct conv2d_boxes *boxes, struct conv2d_box_tile *tiles) {
     for (int g = 0; g < boxes->n_groups; g++) {
         const struct conv2d_box_group *group = &boxes->groups[g];
-        int n_x = divide_up(boxes->w, group->box_w), n_y = divide_up(boxes->h, group->box_h);
-        int n_tiles = count_of_group(boxes, g);
+        int n_x = divide_up(group->extents.w, group->box_w);
+        int n_y = divide_up(group->extents.h, group->box_h);
+        int n_tiles = count_of_group(group);
         for (int i = 0; i < n_tiles; i++) {
             struct conv2d_box_tile *tile = &tiles[i];
             tile->x = i % n_x * group->box_w;
@@ -198,12 +208,12 @@ int conv2d_boxes_pair(const struct conv2d_boxes *boxes, struct conv2d_box_tile *
                       int n_tiles) {
     int at = 0; // a group's first tile
     for (int g = 0; g < boxes->n_groups; g++) {
-        const int box_n = boxes->groups[g].box_n;
-        int end = least(at + count_of_group(boxes, g), n_tiles);
+        const struct conv2d_box_group *group = &boxes->groups[g];
+        int end = least(at + count_of_group(group), n_tiles);
         if ((end - at) % 2 != 0) {
             memmove(&tiles[end + 1], &tiles[end], (size_t)(n_tiles - end) * sizeof *tiles);
             tiles[end] = tiles[end - 1];
-            tiles[end++].n = divide_up(boxes->n, box_n) * box_n;
+            tiles[end++].n = divide_up(group->extents.n, group->box_n) * group->box_n;
             n_tiles++;
         }
         at = end;

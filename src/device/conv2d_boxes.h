@@ -5,7 +5,8 @@
 //
 // Target pixel (x, y) meets, through each tap, source pixel (x + tap.x, y + tap.y). A data gradient
 // with a stride is several such products, one for each parity of the target's rows and columns
-// (conv2d_parity). An atrous pyramid is one, with the taps of all rates. A tile is a box of width x
+// (conv2d_parity). An atrous pyramid is one, with the taps of all rates; and so is a convolution at
+// several scales, whose tensors differ and whose taps are the same. A tile is a box of width x
 // height pixels of some images, and costs as many steps as it has live taps: those through which
 // any of its pixels meets a source pixel.
 //
@@ -31,17 +32,20 @@ struct conv2d_box_tap {
     int source;  // the first source channel that it reads
     int weights; // its number among the taps of the weights
 };
-// Target channels from channel_first on have these taps alone, and tiles of their own: a branch of
-// a concatenated pyramid.
+struct conv2d_box_extents {
+    int n, h, w, h_source, w_source; // images, extents of target and source
+};
+// What has tiles of its own: a branch of a concatenated pyramid, which has taps of its own and the
+// target channels from channel_first on; or a scale, which has extents of its own.
 struct conv2d_box_group {
+    struct conv2d_box_extents extents;
     int tap_first, n_taps, channel_first;
     int box_n, box_h, box_w; // chosen by conv2d_boxes_choose
 };
 
 struct conv2d_boxes {
-    int n, h, w, h_source, w_source; // images, extents of target and source
     int n_taps, n_groups;
-    struct conv2d_box_tap taps[CONV2D_BOX_MAX_TAPS]; // those of the groups one behind the other
+    struct conv2d_box_tap taps[CONV2D_BOX_MAX_TAPS]; // of all groups
     struct conv2d_box_group groups[CONV2D_BOX_MAX_GROUPS];
     bool is_spread; // the target's pixels do not lie side by side in memory
 };
@@ -65,12 +69,15 @@ struct conv2d_parity conv2d_parity_of(int first, int kernel, int stride, int pad
 struct conv2d_box_kernel {
     int kernel_x, kernel_y, offset_x, offset_y, apart;
 };
-void conv2d_boxes_add(struct conv2d_boxes *boxes, struct conv2d_box_kernel kernel,
-                      int channel_first);
+void conv2d_boxes_add(struct conv2d_boxes *boxes, struct conv2d_box_extents extents,
+                      struct conv2d_box_kernel kernel, int channel_first);
+// Another group, with the taps and channels of the first.
+void conv2d_boxes_add_scale(struct conv2d_boxes *boxes, struct conv2d_box_extents extents);
 
 // Fills in each group's box with the fewest live taps over all its tiles, and of equal ones the
-// widest, whose rows are the longest runs of memory. Alone, a 1 x 1 kernel without padding is a
-// plain matrix product: its images become one row of pixels, so that only the last box is not full.
+// widest, whose rows are the longest runs of memory. Where a 1 x 1 kernel without padding is the
+// only one, each group is a plain matrix product: its images become one row of pixels, so that only
+// the last box is not full.
 void conv2d_boxes_choose(struct conv2d_boxes *boxes);
 // Tiles of all groups.
 int conv2d_boxes_count(const struct conv2d_boxes *boxes);

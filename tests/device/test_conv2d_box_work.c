@@ -26,10 +26,10 @@ static const int shapes[][7] = {
 
 static struct conv2d_box_work work_of(const int shape[7]) {
     int pad = shape[6] * (shape[5] / 2);
-    struct conv2d_boxes boxes = {
-        .n = shape[0], .h = shape[2], .w = shape[3], .h_source = shape[2], .w_source = shape[3]};
-    conv2d_boxes_add(&boxes, (struct conv2d_box_kernel){shape[5], shape[5], -pad, -pad, shape[6]},
-                     0);
+    struct conv2d_boxes boxes = {.n_groups = 0};
+    conv2d_boxes_add(&boxes,
+                     (struct conv2d_box_extents){shape[0], shape[2], shape[3], shape[2], shape[3]},
+                     (struct conv2d_box_kernel){shape[5], shape[5], -pad, -pad, shape[6]}, 0);
     conv2d_boxes_choose(&boxes);
     assert_in_range(conv2d_boxes_count(&boxes), 1, MOST_TILES);
     conv2d_boxes_list(&boxes, tiles);
@@ -170,12 +170,12 @@ static void branches_are_shared_evenly(void **state) {
     static const int sizes[] = {40, 56, 84}, rates[] = {0, 6, 12, 18};
     for (int i = 0; i < 3; i++) {
         const int size = sizes[i];
-        struct conv2d_boxes boxes = {
-            .n = 10, .h = size, .w = size, .h_source = size, .w_source = size};
+        struct conv2d_boxes boxes = {.n_groups = 0};
         for (int r = 0; r < 4; r++) {
             int kernel = rates[r] > 0 ? 3 : 1;
             conv2d_boxes_add(
-                &boxes, (struct conv2d_box_kernel){kernel, kernel, -rates[r], -rates[r], rates[r]},
+                &boxes, (struct conv2d_box_extents){10, size, size, size, size},
+                (struct conv2d_box_kernel){kernel, kernel, -rates[r], -rates[r], rates[r]},
                 256 * r);
         }
         conv2d_boxes_choose(&boxes);

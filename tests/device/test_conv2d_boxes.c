@@ -12,21 +12,38 @@
 
 enum { MOST_TILES = 4096 };
 
-static struct conv2d_boxes boxes_of(int n, int h, int w, int kernel, int pad, int dilation) {
-    struct conv2d_boxes boxes = {.n = n,
-                                 .h_source = h,
-                                 .w_source = w,
-                                 .h = h + 2 * pad - dilation * (kernel - 1),
-                                 .w = w + 2 * pad - dilation * (kernel - 1)};
-    conv2d_boxes_add(&boxes, (struct conv2d_box_kernel){kernel, kernel, -pad, -pad, dilation}, 0);
+// Of each scale.
+struct size {
+    int h, w;
+};
+
+static struct conv2d_boxes scales_of(int n, const struct size *sizes, int n_scales, int kernel,
+                                     int pad, int dilation) {
+    const int more = 2 * pad - dilation * (kernel - 1);
+    struct conv2d_boxes boxes = {.n_groups = 0};
+    for (int i = 0; i < n_scales; i++) {
+        const struct conv2d_box_extents extents = {n, sizes[i].h + more, sizes[i].w + more,
+                                                   sizes[i].h, sizes[i].w};
+        if (i == 0)
+            conv2d_boxes_add(&boxes, extents,
+                             (struct conv2d_box_kernel){kernel, kernel, -pad, -pad, dilation}, 0);
+        else
+            conv2d_boxes_add_scale(&boxes, extents);
+    }
     conv2d_boxes_choose(&boxes);
     return boxes;
 }
 
-// Whether pixel (x, y) meets a source pixel through the tap, from its definition.
-static bool is_live(const struct conv2d_boxes *boxes, int x, int y, int tap) {
+static struct conv2d_boxes boxes_of(int n, int h, int w, int kernel, int pad, int dilation) {
+    const struct size size = {h, w};
+    return scales_of(n, &size, 1, kernel, pad, dilation);
+}
+
+// Whether the group's pixel (x, y) meets a source pixel through the tap, from its definition.
+static bool is_live(const struct conv2d_boxes *boxes, const struct conv2d_box_extents *of, int x,
+                    int y, int tap) {
     int from_x = x + boxes->taps[tap].x, from_y = y + boxes->taps[tap].y;
-    return from_x >= 0 && from_x < boxes->w_source && from_y >= 0 && from_y < boxes->h_source;
+    return from_x >= 0 && from_x < of->w_source && from_y >= 0 && from_y < of->h_source;
 }
 
 // Marks the tile's pixels, and requires that its taps are those of its group that any of them has,
@@ -34,14 +51,15 @@ static bool is_live(const struct conv2d_boxes *boxes, int x, int y, int tap) {
 static void mark_tile(const struct conv2d_boxes *boxes, const struct conv2d_box_tile *tile,
                       unsigned char *seen) {
     const struct conv2d_box_group *group = &boxes->groups[tile->group];
+    const struct conv2d_box_extents *of = &group->extents;
     uint64_t taps = 0;
-    for (int n = tile->n; n < tile->n + group->box_n && n < boxes->n; n++)
-        for (int y = tile->y; y < tile->y + group->box_h && y < boxes->h; y++)
-            for (int x = tile->x; x < tile->x + group->box_w && x < boxes->w; x++) {
-                seen[(n * boxes->h + y) * boxes->w + x]++;
+    for (int n = tile->n; n < tile->n + group->box_n && n < of->n; n++)
+        for (int y = tile->y; y < tile->y + group->box_h && y < of->h; y++)
+            for (int x = tile->x; x < tile->x + group->box_w && x < of->w; x++) {
+                seen[(n * of->h + y) * of->w + x]++;
                 for (int i = 0; i < group->n_taps; i++) {
                     int tap = group->tap_first + i;
-                    taps |= (uint64_t)is_live(boxes, x, y, tap) << tap;
+                    taps |= (uint64_t)is_live(boxes, of, x, y, tap) << tap;
                 }
             }
     assert_true(tile->taps == taps);
@@ -57,7 +75,8 @@ static void each_pixel_lies_in_one_tile(void **state) {
         struct conv2d_boxes boxes = boxes_of(s[0], s[1], s[2], s[3], s[4], s[5]);
         struct conv2d_box_tile tiles[MOST_TILES + 1];
         int n_tiles = conv2d_boxes_count(&boxes);
-        size_t n_pixels = (size_t)(boxes.n * boxes.h * boxes.w);
+        const struct conv2d_box_extents *of = &boxes.groups[0].extents;
+        size_t n_pixels = (size_t)(of->n * of->h * of->w);
         unsigned char *seen = calloc(n_pixels, 1);
         assert_non_null(seen);
         assert_in_range(n_tiles, 1, MOST_TILES);
@@ -79,10 +98,10 @@ static void each_pixel_lies_in_one_tile(void **state) {
 // Rates in groups, and a pixel's tiles of each group; one group of all rates' taps.
 static struct conv2d_boxes pyramid_of(int n, int h, int w, bool has_groups) {
     static const int rates[] = {0, 1, 3, 4, 6, 12, 18};
-    struct conv2d_boxes boxes = {.n = n, .h = h, .w = w, .h_source = h, .w_source = w};
+    struct conv2d_boxes boxes = {.n_groups = 0};
     for (int r = 0; r < 7; r++) {
         int kernel = rates[r] > 0 ? 3 : 1;
-        conv2d_boxes_add(&boxes,
+        conv2d_boxes_add(&boxes, (struct conv2d_box_extents){n, h, w, h, w},
                          (struct conv2d_box_kernel){kernel, kernel, -rates[r], -rates[r], rates[r]},
                          64 * r);
     }
@@ -117,9 +136,41 @@ static void groups_have_their_own_tiles(void **state) {
             assert_true(boxes.n_groups == 1 || j == 0 ||
                         conv2d_box_count_taps(tiles[j].taps) <=
                             conv2d_box_count_taps(tiles[j - 1].taps));
-            n_empty += tiles[j + 1].n >= boxes.n;
+            n_empty += tiles[j + 1].n >= 3;
         }
         assert_int_equal(n_pairs - n_empty, n_tiles);
+    }
+}
+
+// The tiles of several scales are those of each alone, whose sizes decide on its boxes: 3 x 3 with
+// taps in the padding, and matrix products, each a row of pixels.
+static void a_scale_has_the_tiles_that_it_has_alone(void **state) {
+    (void)state;
+    static const struct size sizes[] = {{9, 13}, {1, 1}, {17, 23}, {40, 3}};
+    static const int kernels[][3] = {{3, 1, 1}, {3, 12, 12}, {1, 0, 1}, {1, 2, 1}};
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
+        const int *k = kernels[i];
+        struct conv2d_boxes boxes = scales_of(3, sizes, 4, k[0], k[1], k[2]);
+        struct conv2d_box_tile together[MOST_TILES + 4], alone[MOST_TILES + 1];
+        int n = 0, n_tiles = conv2d_boxes_count(&boxes), n_empty = 0;
+        conv2d_boxes_list(&boxes, together);
+        assert_int_equal(boxes.n_taps, k[0] * k[0]);
+        for (int g = 0; g < 4; g++) {
+            struct conv2d_boxes one = scales_of(3, &sizes[g], 1, k[0], k[1], k[2]);
+            int n_alone = conv2d_boxes_count(&one);
+            conv2d_boxes_list(&one, alone);
+            assert_memory_equal(&one.groups[0], &boxes.groups[g], sizeof one.groups[0]);
+            for (int j = 0; j < n_alone; j++) {
+                alone[j].group = g;
+                assert_memory_equal(&together[n++], &alone[j], sizeof *alone);
+            }
+            n_empty += n_alone % 2;
+        }
+        assert_int_equal(n, n_tiles);
+        assert_int_equal(boxes.groups[0].extents.h, i == 2 ? 1 : sizes[0].h + (i == 3 ? 4 : 0));
+        assert_int_equal(conv2d_boxes_pair(&boxes, together, n_tiles), n_tiles + n_empty);
+        for (int j = 0; j < n_tiles + n_empty; j += 2)
+            assert_int_equal(together[j].group, together[j + 1].group);
     }
 }
 
@@ -173,7 +224,7 @@ static void a_pair_shares_its_taps(void **state) {
             assert_int_equal(pairs[i].n, alone[i].n);
         }
         if (n % 2 != 0)
-            assert_true(pairs[n].n >= boxes.n); // no pixel
+            assert_true(pairs[n].n >= 3); // no pixel
     }
 }
 
@@ -203,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_pixel_lies_in_one_tile),
         cmocka_unit_test(groups_have_their_own_tiles),
+        cmocka_unit_test(a_scale_has_the_tiles_that_it_has_alone),
         cmocka_unit_test(taps_in_the_padding_are_skipped),
         cmocka_unit_test(parities_have_all_taps),
         cmocka_unit_test(a_pair_shares_its_taps),
