@@ -288,11 +288,12 @@ static double longest_worker(const struct gradient_tiles *tiles, struct tile_cos
 }
 
 static struct gradient_tiles gradient_tiles_of(const struct tile_layer *layer) {
-    struct gradient_tiles tiles = {.n = layer->n,
-                                   .h_in = layer->size,
-                                   .w_in = layer->size,
-                                   .h_out = layer->size,
-                                   .w_out = layer->size,
+    struct gradient_tiles tiles = {.scales[0] = {.n = layer->n,
+                                                 .h_in = layer->size,
+                                                 .w_in = layer->size,
+                                                 .h_out = layer->size,
+                                                 .w_out = layer->size},
+                                   .n_scales = 1,
                                    .c_in = layer->c_in,
                                    .c_out = layer->c_out,
                                    .kernel = layer->kernel,
@@ -305,20 +306,22 @@ static struct gradient_tiles gradient_tiles_of(const struct tile_layer *layer) {
 
 void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out) {
     struct gradient_tiles tiles = gradient_tiles_of(layer);
+    const struct gradient_scale *scale = &tiles.scales[0];
     *out = (struct tile_costs){
-        .boxes.groups[0] = {.box_n = tiles.box_n, .box_h = tiles.box_h, .box_w = tiles.box_w},
+        .boxes.groups[0] = {.box_n = scale->box_n, .box_h = scale->box_h, .box_w = scale->box_w},
         .bn = tiles.bn,
         .n_tiles = gradient_tile_count(&tiles),
         .is_paired = tiles.is_paired};
     int most = out->n_tiles + tiles.n_workers;
     struct gradient_segment *segments = calloc((size_t)most, sizeof *segments);
+    struct gradient_run *runs = calloc((size_t)most, sizeof *runs); // of one scale, as many
     int *starts = calloc((size_t)tiles.n_workers + 1, sizeof *starts);
     int *slots = calloc((size_t)out->n_tiles + 1, sizeof *slots);
-    if (segments != NULL && starts != NULL && slots != NULL) {
+    if (segments != NULL && runs != NULL && starts != NULL && slots != NULL) {
         double memory = 1e9 * assumed(TILE_memory);
         double hertz = 1e9 * assumed(TILE_clock), slot = 4.0 * TILE_ROWS * out->bn;
         double pixels = pixels_of(layer, 1), weights = weights_of(layer);
-        int n = gradient_tiles_list(&tiles, segments, starts, slots);
+        int n_runs, n = gradient_tiles_list(&tiles, segments, runs, &n_runs, starts, slots);
         step_costs(out, 1.0, out->bn);
         out->store = slot_cycles(out);
         double cycles = longest_worker(&tiles, out, segments, starts);
@@ -330,6 +333,7 @@ void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out)
         out->seconds = fmax(cycles / hertz, bytes / memory) + out->sum;
     }
     free(segments);
+    free(runs);
     free(starts);
     free(slots);
 }

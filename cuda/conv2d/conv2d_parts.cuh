@@ -204,11 +204,12 @@ enum weight_gradient_kernel {
     WEIGHT_GRADIENT_HOPPER       // conv2d_weight_gradient_hopper.cu
 };
 
-// How the kernel for Hopper runs it; the tables are in device memory.
+// How the kernel for Hopper runs it, over one or several scales; the tables are in device memory.
 struct weight_gradient_hopper {
     struct gradient_tiles tiles;
     struct gradient_segment *segments; // (n_segments)
-    int *starts, *slots;               // (workers + 1), (tiles + 1), see gradient_tiles_list
+    struct gradient_run *runs;
+    int *starts, *slots; // (workers + 1), (tiles + 1), see gradient_tiles_list
     int n_segments;
     void *encode; // the driver's function that describes a tensor
 };
@@ -237,6 +238,28 @@ adele_status weight_gradient_run(const struct cuda_context *context,
                                  const struct weight_gradient_plan *plan, const void *src,
                                  const void *d_dst, float *d_weight, float *d_bias,
                                  void *workspace);
+
+// The weight gradient of a layer at all scales of a step as one sum, by the kernel for Hopper:
+// conv2d_weight_gradient_scales.cu.
+struct weight_gradient_scales {
+    int n;
+    const struct weight_gradient_plan *plans[ADELE_MAX_SCALES]; // borrowed
+    struct weight_gradient_hopper hopper;
+};
+// Whether that kernel runs each of the n (2 to ADELE_MAX_SCALES) plans, and gains by running them
+// as one. The plans differ in the extents of their tensors alone.
+bool weight_gradient_scales_fits(const struct weight_gradient_plan *const *plans, int n);
+// For plans that fit, which live as long as *out. The tables are the op's.
+adele_status weight_gradient_scales_create(struct cuda_op *op,
+                                           const struct weight_gradient_plan *const *plans, int n,
+                                           struct weight_gradient_scales *out);
+size_t weight_gradient_scales_bytes(const struct weight_gradient_scales *plan); // of workspace
+// As weight_gradient_run of each plan with its src[i] and d_dst[i], but that the weight gradients
+// are summed up before they are added; the bias gradients are added scale by scale.
+adele_status weight_gradient_scales_run(const struct cuda_context *context,
+                                        const struct weight_gradient_scales *plan,
+                                        const void *const *src, const void *const *d_dst,
+                                        float *d_weight, float *d_bias, void *workspace);
 
 // ---- the op -------------------------------------------------------------------------------------
 

@@ -236,7 +236,7 @@ adele_status weight_gradient_choose(struct cuda_op *op, const struct conv2d_shap
     if (!plain)
         choose_kernel(context_of(op->op.device), out);
     if (out->kernel == WEIGHT_GRADIENT_HOPPER)
-        TRY(weight_gradient_hopper_plan(op, shape, &out->hopper));
+        TRY(weight_gradient_hopper_plan(op, shape, 1, &out->hopper));
     out->workspace_bytes = partial_floats(out) * sizeof(float) + bias_gradient_workspace(shape);
     if (out->kernel == WEIGHT_GRADIENT_FMA)
         return weight_gradient_fma_prepare();

@@ -258,12 +258,18 @@ adele_status weight_gradient_hopper(const struct weight_gradient_call *call);
 adele_status weight_gradient_fma_prepare();
 adele_status weight_gradient_mma_prepare();
 // conv2d_weight_gradient_hopper_plan.cu: whether this GPU, this driver and this program run the
-// shape so; its plan; the floats of its slots.
+// shape so; the tiles and the plan of n shapes that differ in their extents alone, summed up as
+// one; the floats of its slots; the run, which adds to d_weight.
 bool weight_gradient_hopper_fits(const struct cuda_context *context,
                                  const struct conv2d_shape *shape, enum conv2d_math math);
-adele_status weight_gradient_hopper_plan(struct cuda_op *op, const struct conv2d_shape *shape,
-                                         struct weight_gradient_hopper *out);
+struct gradient_tiles weight_gradient_hopper_tiles(const struct conv2d_shape *shapes, int n);
+adele_status weight_gradient_hopper_plan(struct cuda_op *op, const struct conv2d_shape *shapes,
+                                         int n, struct weight_gradient_hopper *out);
 size_t weight_gradient_hopper_floats(const struct weight_gradient_hopper *plan);
+adele_status weight_gradient_hopper_run(const struct cuda_context *context,
+                                        const struct weight_gradient_hopper *plan,
+                                        const void *const *src, const void *const *d_dst,
+                                        float *d_weight, float *slots);
 // d_bias += by one thread a channel.
 adele_status bias_gradient_plain(const struct weight_gradient_call *call, float *d_bias);
 

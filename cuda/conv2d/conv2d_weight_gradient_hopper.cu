@@ -2,20 +2,22 @@
 // The weight gradient on Hopper's tensor cores (compute capability 9.0): bf16 tensors, channels in
 // multiples of 64, any dilation and padding, strides up to 4.
 //
-// src (N, H, W, c_in), d_dst (N, h_out, w_out, c_out). The matrix product and how it is cut up are
-// described in device/conv2d_gradient_tiles.h. The copies bring the stages of the forward pass
-// (conv2d_hopper.cu): a producer warpgroup, two consumers of 64 rows each, pairs of blocks that
-// share the columns. What differs:
+// src (N, H, W, c_in), d_dst (N, h_out, w_out, c_out), one of each for every scale. The matrix
+// product and how it is cut up are described in device/conv2d_gradient_tiles.h. The copies bring
+// the stages of the forward pass (conv2d_hopper.cu): a producer warpgroup, two consumers of 64 rows
+// each, pairs of blocks that share the columns. What differs:
 //
 // - The inner index is the pixel, and both operands lie pixel by pixel: wgmma reads them M- and
 //   N-major (PTX ISA, "Shared Memory Matrix Layout"). In a chunk, pixel p's 64 channels are row p
 //   of 128 bytes, swizzled as the copies write them; 8 pixels are 1,024 bytes (the stride offset),
 //   and the next 64 channels are the next chunk (the leading offset).
 // - A chunk has as many pixels as a box, up to 64; those beyond are zeros, written once, since no
-//   copy reaches them. Pixels of a box beyond the outputs, and source pixels in the padding, are
-//   zeros from the copies; so are the taps wholly in the padding never visited.
+//   copy reaches them: for this the boxes of all scales have the same number. Pixels of a box
+//   beyond the outputs, and source pixels in the padding, are zeros from the copies; so are the
+//   taps wholly in the padding never visited.
 // - A worker (a block, or a pair) multiplies its segments one after the other, and writes the sums
-//   of each to a slot. add_weight_gradient_slots_kernel adds up the slots of a tile in their order.
+//   of each to a slot. Only the producer sees which scale a step is of.
+//   add_weight_gradient_slots_kernel adds up the slots of a tile in their order.
 //
 // A worker reads (128 + bn) channels of each pixel of its steps, of a pair's columns each block a
 // half, for 128 bn products: as in the forward pass, the second-level cache limits.
@@ -47,13 +49,13 @@ template <bool is_paired> struct gradient_work {
 struct gradient_box {
     int x, y, n;
 
-    __device__ gradient_box(const struct gradient_segment &of) {
+    __device__ gradient_box(const struct gradient_run &of) {
         int row = of.first / of.n_x;
         x = of.first - row * of.n_x;
         n = row / of.n_y;
         y = row - n * of.n_y;
     }
-    __device__ void advance(const struct gradient_segment &of) {
+    __device__ void advance(const struct gradient_run &of) {
         if (++x < of.n_x)
             return;
         x = 0;
@@ -92,40 +94,68 @@ static __device__ inline void fetch_columns(const CUtensorMap *d_target, int col
     }
 }
 
-// One thread starts the copies of all steps of all segments. Rows and columns beyond the last ones
-// are not fetched: their sums are never read. Columns from the other block of a pair may come
-// before this block has set what it expects: the phase ends after both.
+// What all steps of a segment copy. Rows and columns beyond the last ones are not fetched: their
+// sums are never read.
+struct gradient_rows {
+    struct gradient_chunk chunks[GRADIENT_ROWS];
+    int n_chunks, column, n_columns; // columns in chunks
+
+    __device__ gradient_rows(const struct gradient_product &product, int chunk, int column, int bn)
+        : chunks{{product, chunk}, {product, chunk + 1}},
+          n_chunks(max(min(product.n_chunks - chunk, GRADIENT_ROWS), 0)), column(column),
+          n_columns(min(product.c_out - column, bn) / GRADIENT_CHANNELS) {
+    }
+};
+
+// Starts the copies of a run's steps. Columns from the other block of a pair may come before this
+// block has set what it expects: the phase ends after both.
+template <int bn, bool is_paired>
+static __device__ inline void
+fetch_run(const struct gradient_maps &maps, const struct gradient_product &product,
+          const struct gradient_run &run, const struct gradient_rows &rows, int rank,
+          unsigned char *stages, struct hopper_barriers &barriers,
+          struct hopper_ring<hopper_stages(bn)> &ring) {
+    const struct gradient_maps::gradient_pair &pair = maps.scales[run.scale];
+    const int box_w = product.boxes[run.scale].w, box_h = product.boxes[run.scale].h;
+    const int box_n = product.boxes[run.scale].n;
+    uint32_t bytes =
+        (uint32_t)((rows.n_chunks + rows.n_columns) * product.box_pixels * HOPPER_ROW_BYTES);
+    struct gradient_box box(run);
+    for (int step = 0; step < run.n_steps; step++, box.advance(run)) {
+        unsigned char *to = stages + ring.stage * hopper_stage_bytes(bn);
+        uint64_t *full = &barriers.full[ring.stage];
+        int x = run.x + box.x * box_w, y = run.y + box.y * box_h, n = box.n * box_n;
+        mbarrier_wait(&barriers.empty[ring.stage], ring.parity ^ 1);
+        mbarrier_expect_tx(full, bytes);
+#pragma unroll
+        for (int i = 0; i < GRADIENT_ROWS; i++)
+            if (i < rows.n_chunks)
+                tma_load_4d(to + i * GRADIENT_CHUNK_BYTES, &pair.source, rows.chunks[i].channel,
+                            x * product.stride + rows.chunks[i].dx,
+                            y * product.stride + rows.chunks[i].dy, n, full);
+        fetch_columns<is_paired>(&pair.d_target, rows.column, rows.n_columns, x, y, n, rank,
+                                 to + GRADIENT_ROWS * GRADIENT_CHUNK_BYTES, full);
+        ring.advance();
+    }
+}
+
+// One thread starts the copies of all steps of the worker. A loop over segments, and in it one over
+// their runs, would take more registers than there are.
 template <int bn, bool is_paired>
 static __device__ inline void
 gradient_produce(const struct gradient_maps &maps, const struct gradient_product &product,
                  unsigned char *stages, struct hopper_barriers &barriers) {
     struct hopper_ring<hopper_stages(bn)> ring = {};
-    int box_bytes = product.box_w * product.box_h * product.box_n * HOPPER_ROW_BYTES;
     struct gradient_work<is_paired> work(product);
-    for (; work.segment < work.end; work.segment++) {
-        struct gradient_segment of = product.segments[work.segment];
-        int chunk = work.chunk(of), n_rows = min(product.n_chunks - chunk, GRADIENT_ROWS);
-        int n_columns = min((product.c_out - of.column) / GRADIENT_CHANNELS, bn / 64);
-        uint32_t bytes = (uint32_t)((max(n_rows, 0) + n_columns) * box_bytes);
-        struct gradient_chunk rows[GRADIENT_ROWS] = {{product, chunk}, {product, chunk + 1}};
-        struct gradient_box box(of);
-        for (int step = 0; step < of.n_steps; step++, box.advance(of)) {
-            unsigned char *to = stages + ring.stage * hopper_stage_bytes(bn);
-            uint64_t *full = &barriers.full[ring.stage];
-            int x = of.x + box.x * product.box_w, y = of.y + box.y * product.box_h;
-            int n = box.n * product.box_n;
-            mbarrier_wait(&barriers.empty[ring.stage], ring.parity ^ 1);
-            mbarrier_expect_tx(full, bytes);
-#pragma unroll
-            for (int i = 0; i < GRADIENT_ROWS; i++)
-                if (i < n_rows)
-                    tma_load_4d(to + i * GRADIENT_CHUNK_BYTES, &maps.source, rows[i].channel,
-                                x * product.stride + rows[i].dx, y * product.stride + rows[i].dy, n,
-                                full);
-            fetch_columns<is_paired>(&maps.d_target, of.column, n_columns, x, y, n, work.rank,
-                                     to + GRADIENT_ROWS * GRADIENT_CHUNK_BYTES, full);
-            ring.advance();
-        }
+    if (work.segment == work.end)
+        return; // small layers leave workers without a segment
+    const struct gradient_segment *last = &product.segments[work.end - 1];
+    const int end = last->run + last->n_runs;
+    for (int i = product.segments[work.segment].run; i < end; i++) {
+        const struct gradient_run run = product.runs[i];
+        const struct gradient_segment of = product.segments[run.segment];
+        const struct gradient_rows rows(product, work.chunk(of), of.column, bn);
+        fetch_run<bn, is_paired>(maps, product, run, rows, work.rank, stages, barriers, ring);
     }
 }
 
@@ -195,7 +225,7 @@ static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
     if (threadIdx.x == 0)
         hopper_barriers_init(barriers, hopper_stages(bn), is_paired);
     clear_beyond_boxes(stages, hopper_stages(bn) * hopper_stage_bytes(bn) / GRADIENT_CHUNK_BYTES,
-                       product.box_w * product.box_h * product.box_n);
+                       product.box_pixels);
     __syncthreads();
     if (is_paired)
         cluster_sync();

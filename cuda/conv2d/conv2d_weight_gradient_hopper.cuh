@@ -23,17 +23,25 @@ static __host__ __device__ constexpr int gradient_shared_bytes(int bn) {
 // Tensors (channels, x, y, image), boxes of 64 channels of the same output pixels; the source's
 // have the stride of the convolution between their pixels.
 struct gradient_maps {
-    CUtensorMap source, d_target;
+    struct gradient_pair {
+        CUtensorMap source, d_target;
+    } scales[ADELE_MAX_SCALES];
 };
 
 struct gradient_product {
     const struct gradient_segment *segments; // in device memory
-    const int *starts;                       // (workers + 1)
-    float *slots;                            // (segments, bn, rows of a worker's tile)
+    const struct gradient_run *runs;
+    const int *starts; // (workers + 1)
+    float *slots;      // (segments, bn, rows of a worker's tile)
     int kernel, stride, pad, dilation;
     int n_chunks, chunks_of_tap, c_out;
-    int box_w, box_h, box_n;
+    int box_pixels; // of the box of each scale
+    struct {
+        int w, h, n;
+    } boxes[ADELE_MAX_SCALES];
 };
+static_assert(sizeof(struct gradient_maps) + sizeof(struct gradient_product) <= 4096,
+              "a kernel's arguments have 4 KB");
 
 bool gradient_hopper_is_compiled();
 adele_status gradient_hopper_allow_shared(int bn, bool is_paired);

@@ -16,11 +16,16 @@ bool weight_gradient_hopper_fits(const struct cuda_context *context,
            hopper_is_usable(context, math) && gradient_hopper_is_compiled();
 }
 
-static struct gradient_tiles tiles_of(const struct conv2d_shape *shape) {
+struct gradient_tiles weight_gradient_hopper_tiles(const struct conv2d_shape *shapes, int n) {
+    const struct conv2d_shape *shape = &shapes[0];
     struct gradient_tiles tiles = {};
-    tiles.n = shape->n;
-    tiles.h_in = shape->h_in, tiles.w_in = shape->w_in;
-    tiles.h_out = shape->h_out, tiles.w_out = shape->w_out;
+    for (int i = 0; i < n; i++) {
+        struct gradient_scale *scale = &tiles.scales[i];
+        scale->n = shapes[i].n;
+        scale->h_in = shapes[i].h_in, scale->w_in = shapes[i].w_in;
+        scale->h_out = shapes[i].h_out, scale->w_out = shapes[i].w_out;
+    }
+    tiles.n_scales = n;
     tiles.c_in = shape->c_in, tiles.c_out = shape->c_out;
     tiles.kernel = shape->kernel, tiles.stride = shape->stride;
     tiles.pad = shape->pad, tiles.dilation = shape->dilation;
@@ -35,25 +40,29 @@ static int rows_of_slot(const struct gradient_tiles *tiles) {
     return gradient_tile_chunks(tiles) * GRADIENT_CHANNELS;
 }
 
-adele_status weight_gradient_hopper_plan(struct cuda_op *op, const struct conv2d_shape *shape,
-                                         struct weight_gradient_hopper *out) {
+adele_status weight_gradient_hopper_plan(struct cuda_op *op, const struct conv2d_shape *shapes,
+                                         int n, struct weight_gradient_hopper *out) {
     adele_status status;
     struct gradient_segment *segments = NULL;
-    int *starts = NULL, *slots = NULL;
-    out->tiles = tiles_of(shape);
+    struct gradient_run *runs = NULL;
+    int *starts = NULL, *slots = NULL, n_runs;
+    out->tiles = weight_gradient_hopper_tiles(shapes, n);
     out->encode = hopper_find_encode();
     size_t n_tiles = (size_t)gradient_tile_count(&out->tiles);
     size_t n_workers = (size_t)out->tiles.n_workers;
     TRY_GOTO(ALLOCATE(&segments, n_tiles + n_workers), done);
+    TRY_GOTO(ALLOCATE(&runs, n_tiles * (size_t)n + n_workers), done);
     TRY_GOTO(ALLOCATE(&starts, n_workers + 1), done);
     TRY_GOTO(ALLOCATE(&slots, n_tiles + 1), done);
-    out->n_segments = gradient_tiles_list(&out->tiles, segments, starts, slots);
+    out->n_segments = gradient_tiles_list(&out->tiles, segments, runs, &n_runs, starts, slots);
     TRY_GOTO(table_create(op, segments, (size_t)out->n_segments, &out->segments), done);
+    TRY_GOTO(table_create(op, runs, (size_t)n_runs, &out->runs), done);
     TRY_GOTO(table_create(op, starts, n_workers + 1, &out->starts), done);
     TRY_GOTO(table_create(op, slots, n_tiles + 1, &out->slots), done);
     status = gradient_hopper_allow_shared(out->tiles.bn, out->tiles.is_paired);
 done:
     memory_free(segments);
+    memory_free(runs);
     memory_free(starts);
     memory_free(slots);
     return status;
@@ -105,50 +114,68 @@ static __global__ void __launch_bounds__(slot_columns *GRADIENT_CHANNELS)
 
 // ---- the call -----------------------------------------------------------------------------------
 
-static adele_status describe(const struct weight_gradient_call *call, struct gradient_maps *out) {
-    const struct weight_gradient_hopper *plan = &call->plan->hopper;
+static adele_status describe(const struct weight_gradient_hopper *plan, int scale, const void *src,
+                             const void *d_dst, struct gradient_maps::gradient_pair *out) {
     const struct gradient_tiles *tiles = &plan->tiles;
-    const struct hopper_box source = {{tiles->c_in, tiles->w_in, tiles->h_in, tiles->n},
-                                      {GRADIENT_CHANNELS, tiles->box_w, tiles->box_h, tiles->box_n},
+    const struct gradient_scale *of = &tiles->scales[scale];
+    const struct hopper_box source = {{tiles->c_in, of->w_in, of->h_in, of->n},
+                                      {GRADIENT_CHANNELS, of->box_w, of->box_h, of->box_n},
                                       {1, tiles->stride, tiles->stride, 1},
                                       {}};
-    const struct hopper_box d_target = {
-        {tiles->c_out, tiles->w_out, tiles->h_out, tiles->n},
-        {GRADIENT_CHANNELS, tiles->box_w, tiles->box_h, tiles->box_n},
-        {1, 1, 1, 1},
-        {}};
-    TRY(hopper_describe(plan->encode, call->src, &source, &out->source));
-    return hopper_describe(plan->encode, call->d_dst, &d_target, &out->d_target);
+    const struct hopper_box d_target = {{tiles->c_out, of->w_out, of->h_out, of->n},
+                                        {GRADIENT_CHANNELS, of->box_w, of->box_h, of->box_n},
+                                        {1, 1, 1, 1},
+                                        {}};
+    TRY(hopper_describe(plan->encode, src, &source, &out->source));
+    return hopper_describe(plan->encode, d_dst, &d_target, &out->d_target);
 }
 
-// The sums go to the call's sink.partial, as slots instead of splits.
-adele_status weight_gradient_hopper(const struct weight_gradient_call *call) {
-    const struct weight_gradient_hopper *plan = &call->plan->hopper;
+static struct gradient_product product_of(const struct weight_gradient_hopper *plan, float *slots) {
     const struct gradient_tiles *tiles = &plan->tiles;
-    struct gradient_maps maps;
-    if (plan->n_segments == 0)
-        return ADELE_OK; // all taps are in the padding
-    TRY(describe(call, &maps));
     struct gradient_product product = {};
-    product.segments = plan->segments, product.starts = plan->starts;
-    product.slots = call->sink.partial;
+    product.segments = plan->segments, product.runs = plan->runs, product.starts = plan->starts;
+    product.slots = slots;
     product.kernel = tiles->kernel, product.stride = tiles->stride;
     product.pad = tiles->pad, product.dilation = tiles->dilation;
     product.n_chunks = tiles->n_chunks;
     product.chunks_of_tap = tiles->c_in / GRADIENT_CHANNELS;
     product.c_out = tiles->c_out;
-    product.box_w = tiles->box_w, product.box_h = tiles->box_h, product.box_n = tiles->box_n;
-    TRY(gradient_hopper_launch(call->context, tiles->bn, tiles->is_paired, tiles->n_workers, &maps,
+    product.box_pixels = tiles->box_pixels;
+    for (int i = 0; i < tiles->n_scales; i++) {
+        const struct gradient_scale *scale = &tiles->scales[i];
+        product.boxes[i] = {scale->box_w, scale->box_h, scale->box_n};
+    }
+    return product;
+}
+
+adele_status weight_gradient_hopper_run(const struct cuda_context *context,
+                                        const struct weight_gradient_hopper *plan,
+                                        const void *const *src, const void *const *d_dst,
+                                        float *d_weight, float *slots) {
+    const struct gradient_tiles *tiles = &plan->tiles;
+    struct gradient_maps maps = {};
+    if (plan->n_segments == 0)
+        return ADELE_OK; // all taps are in the padding
+    for (int i = 0; i < tiles->n_scales; i++)
+        TRY(describe(plan, i, src[i], d_dst[i], &maps.scales[i]));
+    const struct gradient_product product = product_of(plan, slots);
+    TRY(gradient_hopper_launch(context, tiles->bn, tiles->is_paired, tiles->n_workers, &maps,
                                &product));
     struct slot_sums sums = {};
-    sums.slots = call->sink.partial, sums.first = plan->slots;
-    sums.d_weight = call->sink.d_weight;
+    sums.slots = slots, sums.first = plan->slots;
+    sums.d_weight = d_weight;
     sums.n_rows = tiles->n_rows, sums.tile_rows = rows_of_slot(tiles), sums.bn = tiles->bn;
     sums.c_in = tiles->c_in, sums.taps = tiles->kernel * tiles->kernel;
     return LAUNCH(
-        call->context, add_weight_gradient_slots_kernel,
+        context, add_weight_gradient_slots_kernel,
         dim3((unsigned)(tiles->c_in / GRADIENT_CHANNELS), (unsigned)(tiles->c_out / slot_columns)),
         slot_columns * GRADIENT_CHANNELS, 0, sums);
+}
+
+// The sums go to the call's sink.partial, as slots instead of splits.
+adele_status weight_gradient_hopper(const struct weight_gradient_call *call) {
+    return weight_gradient_hopper_run(call->context, &call->plan->hopper, &call->src, &call->d_dst,
+                                      call->sink.d_weight, call->sink.partial);
 }
 
 } // namespace adele_cuda

@@ -45,19 +45,71 @@ static int64_t axis_cost(const struct gradient_tiles *tiles, int in, int out, in
     return boxes;
 }
 
-// The box with the fewest steps over all taps, and of equal ones the widest, whose rows are the
-// longest runs of memory.
-static void choose_box(struct gradient_tiles *tiles) {
+// Of a scale's axes, cut into pieces of i = 1 .. GRADIENT_PIXELS.
+struct axis_costs {
     int64_t of_width[GRADIENT_PIXELS + 1], of_height[GRADIENT_PIXELS + 1];
+};
+
+static void axis_costs_fill(const struct gradient_tiles *tiles, const struct gradient_scale *scale,
+                            struct axis_costs *out) {
     for (int i = 1; i <= GRADIENT_PIXELS; i++) {
-        of_width[i] = axis_cost(tiles, tiles->w_in, tiles->w_out, i);
-        of_height[i] = axis_cost(tiles, tiles->h_in, tiles->h_out, i);
+        out->of_width[i] = axis_cost(tiles, scale->w_in, scale->w_out, i);
+        out->of_height[i] = axis_cost(tiles, scale->h_in, scale->h_out, i);
     }
-    const struct box_size best =
-        box_search(of_width, of_height, GRADIENT_PIXELS, tiles->n, tiles->h_out, tiles->w_out);
-    tiles->box_n = best.n;
-    tiles->box_h = best.h;
-    tiles->box_w = best.w;
+}
+
+static void set_box(struct gradient_scale *scale, struct box_size box) {
+    scale->box_n = box.n;
+    scale->box_h = box.h;
+    scale->box_w = box.w;
+}
+
+// As box_search, of the boxes of exactly so many pixels, which may be larger than the map.
+static int64_t search_exact_box(const struct axis_costs *costs, int n_images, int n_pixels,
+                                struct box_size *best) {
+    int64_t least = INT64_MAX;
+    for (int w = n_pixels; w >= 1; w--)
+        for (int h = 1; n_pixels % w == 0 && h <= n_pixels / w; h++) {
+            int n = n_pixels / w / h;
+            int64_t cost = costs->of_width[w] * costs->of_height[h] * divide_up(n_images, n);
+            if (n_pixels % (w * h) == 0 && cost < least) {
+                least = cost;
+                *best = (struct box_size){n, h, w};
+            }
+        }
+    return least;
+}
+
+// The number of pixels, the same for all scales, with the fewest steps of all scales together, and
+// of equal ones the largest.
+static void choose_equal_boxes(struct gradient_tiles *tiles, const struct axis_costs *costs) {
+    int64_t least = INT64_MAX;
+    for (int n_pixels = GRADIENT_PIXELS; n_pixels >= 1; n_pixels--) {
+        struct box_size boxes[ADELE_MAX_SCALES] = {0};
+        int64_t cost = 0;
+        for (int i = 0; i < tiles->n_scales; i++)
+            cost += search_exact_box(&costs[i], tiles->scales[i].n, n_pixels, &boxes[i]);
+        if (cost >= least)
+            continue;
+        least = cost;
+        for (int i = 0; i < tiles->n_scales; i++)
+            set_box(&tiles->scales[i], boxes[i]);
+    }
+}
+
+// The boxes with the fewest steps over all taps, and of equal ones the widest, whose rows are the
+// longest runs of memory.
+static void choose_boxes(struct gradient_tiles *tiles) {
+    struct gradient_scale *scales = tiles->scales;
+    struct axis_costs costs[ADELE_MAX_SCALES];
+    for (int i = 0; i < tiles->n_scales; i++)
+        axis_costs_fill(tiles, &scales[i], &costs[i]);
+    if (tiles->n_scales == 1)
+        set_box(&scales[0], box_search(costs[0].of_width, costs[0].of_height, GRADIENT_PIXELS,
+                                       scales[0].n, scales[0].h_out, scales[0].w_out));
+    else
+        choose_equal_boxes(tiles, costs);
+    tiles->box_pixels = scales[0].box_n * scales[0].box_h * scales[0].box_w;
 }
 
 // ---- tiles --------------------------------------------------------------------------------------
@@ -83,28 +135,44 @@ int gradient_tile_count(const struct gradient_tiles *tiles) {
     return tiles->n_rows * tiles->n_columns;
 }
 
-// All steps of the tile, as one segment.
-static struct gradient_segment whole_tile(const struct gradient_tiles *tiles, int tile) {
-    int n_chunks = gradient_tile_chunks(tiles), of_tap = tiles->c_in / GRADIENT_CHANNELS;
-    int chunk = tile % tiles->n_rows * n_chunks;
-    int end = chunk + n_chunks < tiles->n_chunks ? chunk + n_chunks : tiles->n_chunks;
+// All of the scale's steps of a tile that has chunks [chunk, end).
+static struct gradient_run whole_run(const struct gradient_tiles *tiles, int i_scale, int chunk,
+                                     int end) {
+    const struct gradient_scale *scale = &tiles->scales[i_scale];
+    int of_tap = tiles->c_in / GRADIENT_CHANNELS;
     struct range x = {0, 0}, y = {0, 0};
     for (int tap = chunk / of_tap; tap <= (end - 1) / of_tap; tap++) {
-        struct range live_x = live_outputs(tiles, tap % tiles->kernel, tiles->w_in, tiles->w_out);
-        struct range live_y = live_outputs(tiles, tap / tiles->kernel, tiles->h_in, tiles->h_out);
+        struct range live_x = live_outputs(tiles, tap % tiles->kernel, scale->w_in, scale->w_out);
+        struct range live_y = live_outputs(tiles, tap / tiles->kernel, scale->h_in, scale->h_out);
         if (live_x.end == 0 || live_y.end == 0)
             continue;
         x = join(x, live_x);
         y = join(y, live_y);
     }
-    struct gradient_segment whole = {.chunk = chunk,
-                                     .column = tile / tiles->n_rows * tiles->bn,
-                                     .x = x.begin,
-                                     .y = y.begin,
-                                     .n_x = divide_up(x.end - x.begin, tiles->box_w),
-                                     .n_y = divide_up(y.end - y.begin, tiles->box_h)};
-    whole.n_steps = whole.n_x * whole.n_y * divide_up(tiles->n, tiles->box_n);
+    struct gradient_run whole = {.scale = i_scale,
+                                 .x = x.begin,
+                                 .y = y.begin,
+                                 .n_x = divide_up(x.end - x.begin, scale->box_w),
+                                 .n_y = divide_up(y.end - y.begin, scale->box_h)};
+    whole.n_steps = whole.n_x * whole.n_y * divide_up(scale->n, scale->box_n);
     return whole;
+}
+
+// All steps of a tile, as one segment.
+struct whole_tile {
+    struct gradient_segment segment;
+    struct gradient_run runs[ADELE_MAX_SCALES];
+};
+
+static void whole_tile_fill(const struct gradient_tiles *tiles, int tile, struct whole_tile *out) {
+    int n_chunks = gradient_tile_chunks(tiles), chunk = tile % tiles->n_rows * n_chunks;
+    int end = chunk + n_chunks < tiles->n_chunks ? chunk + n_chunks : tiles->n_chunks;
+    out->segment = (struct gradient_segment){
+        .chunk = chunk, .column = tile / tiles->n_rows * tiles->bn, .n_runs = tiles->n_scales};
+    for (int i = 0; i < tiles->n_scales; i++) {
+        out->runs[i] = whole_run(tiles, i, chunk, end);
+        out->segment.n_steps += out->runs[i].n_steps;
+    }
 }
 
 int64_t gradient_step_cost(const struct gradient_tiles *tiles) {
@@ -122,20 +190,47 @@ int64_t gradient_slot_cost(const struct gradient_tiles *tiles) {
 // NULL: only counted.
 struct listing {
     struct gradient_segment *segments;
+    struct gradient_run *runs;
     int *starts, *slots;
+    int n_runs; // so far
 };
 
+// Steps [done, done + share) of a tile.
+static void list_segment(struct listing *list, int i, const struct whole_tile *whole, int done,
+                         int share) {
+    struct gradient_segment *segment = &list->segments[i];
+    *segment = whole->segment;
+    segment->n_steps = share;
+    segment->run = list->n_runs;
+    for (int scale = 0; scale < whole->segment.n_runs && share > 0; scale++) {
+        struct gradient_run run = whole->runs[scale];
+        if (done >= run.n_steps) {
+            done -= run.n_steps;
+            continue;
+        }
+        int left = run.n_steps - done;
+        run.segment = i;
+        run.first = done;
+        run.n_steps = share < left ? share : left;
+        share -= run.n_steps;
+        done = 0;
+        list->runs[list->n_runs++] = run;
+    }
+    segment->n_runs = list->n_runs - segment->run;
+}
+
 // The number of segments where no worker costs more than `level`; -1: steps are left over.
-static int deal_out(const struct gradient_tiles *tiles, int64_t level, const struct listing *list) {
+static int deal_out(const struct gradient_tiles *tiles, int64_t level, struct listing *list) {
     const int64_t step = gradient_step_cost(tiles), slot = gradient_slot_cost(tiles);
     int n = 0, worker = 0, n_tiles = gradient_tile_count(tiles);
     int64_t used = 0; // by this worker
     for (int tile = 0; tile < n_tiles; tile++) {
-        struct gradient_segment whole = whole_tile(tiles, tile);
+        struct whole_tile whole;
+        whole_tile_fill(tiles, tile, &whole);
         if (list != NULL)
             list->slots[tile] = n;
-        for (int done = 0; done < whole.n_steps;) {
-            int64_t left = whole.n_steps - done, fitting = (level - used - slot) / step;
+        for (int done = 0; done < whole.segment.n_steps;) {
+            int64_t left = whole.segment.n_steps - done, fitting = (level - used - slot) / step;
             int share = (int)(left < fitting ? left : fitting);
             if (share <= 0) {
                 if (++worker == tiles->n_workers)
@@ -145,11 +240,8 @@ static int deal_out(const struct gradient_tiles *tiles, int64_t level, const str
                     list->starts[worker] = n;
                 continue;
             }
-            if (list != NULL) {
-                list->segments[n] = whole;
-                list->segments[n].first = done;
-                list->segments[n].n_steps = share;
-            }
+            if (list != NULL)
+                list_segment(list, n, &whole, done, share);
             n++;
             done += share;
             used += slot + share * step;
@@ -175,14 +267,20 @@ static int64_t lowest_level(const struct gradient_tiles *tiles) {
     return low;
 }
 
-void gradient_tiles_choose(struct gradient_tiles *tiles) {
-    if (tiles->kernel == 1 && tiles->pad == 0 && tiles->stride == 1) {
-        // A plain matrix product: the images become one row of pixels, so that only the last box
-        // is not full.
-        tiles->w_in = tiles->w_out = tiles->n * tiles->h_out * tiles->w_out;
-        tiles->h_in = tiles->h_out = tiles->n = 1;
+// Of a plain matrix product, the images become one row of pixels, so that only the last box is not
+// full.
+static void flatten(struct gradient_tiles *tiles) {
+    for (int i = 0; i < tiles->n_scales; i++) {
+        struct gradient_scale *scale = &tiles->scales[i];
+        scale->w_in = scale->w_out = scale->n * scale->h_out * scale->w_out;
+        scale->h_in = scale->h_out = scale->n = 1;
     }
-    choose_box(tiles);
+}
+
+void gradient_tiles_choose(struct gradient_tiles *tiles) {
+    if (tiles->kernel == 1 && tiles->pad == 0 && tiles->stride == 1)
+        flatten(tiles);
+    choose_boxes(tiles);
     tiles->bn = tiles->bn != 0 ? tiles->bn : choose_columns(tiles->c_out);
     tiles->most_blocks = tiles->most_blocks != 0 ? tiles->most_blocks : GRADIENT_BLOCKS;
     tiles->least_steps = tiles->least_steps != 0 ? tiles->least_steps : usual_least_steps;
@@ -191,8 +289,11 @@ void gradient_tiles_choose(struct gradient_tiles *tiles) {
     tiles->n_rows = divide_up(tiles->n_chunks, gradient_tile_chunks(tiles));
     tiles->n_columns = divide_up(tiles->c_out, tiles->bn);
     tiles->n_steps = 0;
-    for (int tile = 0; tile < gradient_tile_count(tiles); tile++)
-        tiles->n_steps += whole_tile(tiles, tile).n_steps;
+    for (int tile = 0; tile < gradient_tile_count(tiles); tile++) {
+        struct whole_tile whole;
+        whole_tile_fill(tiles, tile, &whole);
+        tiles->n_steps += whole.segment.n_steps;
+    }
     int64_t most = tiles->is_paired ? tiles->most_blocks / 2 : tiles->most_blocks;
     int64_t filled = tiles->n_steps / tiles->least_steps;
     most = most < filled ? most : filled;
@@ -201,10 +302,11 @@ void gradient_tiles_choose(struct gradient_tiles *tiles) {
 }
 
 int gradient_tiles_list(const struct gradient_tiles *tiles, struct gradient_segment *segments,
-                        int *starts, int *slots) {
-    const struct listing list = {segments, starts, slots};
+                        struct gradient_run *runs, int *n_runs, int *starts, int *slots) {
+    struct listing list = {segments, runs, starts, slots, 0};
     starts[0] = 0;
     int n = deal_out(tiles, tiles->level, &list);
     slots[gradient_tile_count(tiles)] = n;
+    *n_runs = list.n_runs;
     return n;
 }

@@ -14,12 +14,20 @@
 // outputs for which any of its taps lies inside of the image: where a box reaches beyond this
 // rectangle, either the outputs end or all taps are in the padding, so that the copies read zeros.
 //
+// The inner index may run over several pairs of tensors, the scales of a step, which differ in
+// their extents: a tile then has a rectangle in each, and its steps are those of scale 0, then
+// those of scale 1, and so on. Each scale has a box of its own, but all boxes have the same number
+// of pixels: the kernel clears what no box fills once, before its first copy.
+//
 // The steps of all tiles, one tile behind the other, are dealt out to workers (stream-K) so that
 // none costs more than it must, with the slots that it writes: what a worker does of one tile is a
 // segment; its sums have a slot of their own, and the slots of a tile are added up in their order.
-// All of this depends on the shape alone, never on the GPU: the same bits everywhere.
+// A segment has a run of steps in each scale that it reaches.
+// All of this depends on the shapes alone, never on the GPU: the same bits everywhere.
 #ifndef ADELE_DEVICE_CONV2D_GRADIENT_TILES_H
 #define ADELE_DEVICE_CONV2D_GRADIENT_TILES_H
+
+#include "device/tensor.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,15 +43,22 @@ extern "C" {
 #define GRADIENT_MAX_STRIDE 4   // a box of 64 pixels then spans 256, the most that a copy can
 #define GRADIENT_BLOCKS     132 // multiprocessors of an H100
 
-struct gradient_tiles {
+struct gradient_scale {
     int n, h_in, w_in, h_out, w_out; // images, extents of source and target
-    int c_in, c_out;                 // multiples of GRADIENT_CHANNELS
+    // Filled in by gradient_tiles_choose. A box may be larger than the tensors.
+    int box_n, box_h, box_w;
+};
+
+struct gradient_tiles {
+    struct gradient_scale scales[ADELE_MAX_SCALES];
+    int n_scales;
+    int c_in, c_out; // multiples of GRADIENT_CHANNELS
     int kernel, stride, pad, dilation;
     // Chosen where they are 0: columns of a tile (64, 128, 256), blocks of a launch, steps that a
     // worker shall have at least.
     int bn, most_blocks, least_steps;
     // Filled in by gradient_tiles_choose.
-    int box_n, box_h, box_w;
+    int box_pixels;        // of each scale's box
     bool is_paired;        // a worker is two blocks, which share their columns
     int n_chunks;          // of rows
     int n_rows, n_columns; // tiles; tile = column n_rows + row
@@ -53,8 +68,14 @@ struct gradient_tiles {
 };
 
 struct gradient_segment {
-    int chunk, column;  // the tile's first chunk, and its first target channel
-    int x, y, n_x, n_y; // the rectangle: its first output pixel, its boxes
+    int chunk, column; // the tile's first chunk, and its first target channel
+    int n_steps;       // of all its runs
+    int run, n_runs;   // its runs, in the order of scales, are [run, run + n_runs)
+};
+struct gradient_run {
+    int segment; // its number
+    int scale;
+    int x, y, n_x, n_y; // the tile's rectangle: its first output pixel, its boxes
     int first, n_steps; // of the rectangle's boxes: x first, then y, then images
 };
 
@@ -68,9 +89,11 @@ int64_t gradient_step_cost(const struct gradient_tiles *tiles);
 int64_t gradient_slot_cost(const struct gradient_tiles *tiles);
 // Segments in the order of tiles, which is that of workers too; returns their number, at most tiles
 // + workers. Worker w has segments [starts[w], starts[w + 1]), tile t [slots[t], slots[t + 1]),
-// none where all its taps are in the padding. Small layers leave workers without a segment.
+// none where all its taps are in the padding. Small layers leave workers without a segment. *n_runs
+// is at most scales * tiles + workers; a scale where all taps of a tile are in the padding has
+// none.
 int gradient_tiles_list(const struct gradient_tiles *tiles, struct gradient_segment *segments,
-                        int *starts, int *slots);
+                        struct gradient_run *runs, int *n_runs, int *starts, int *slots);
 
 #ifdef __cplusplus
 }
