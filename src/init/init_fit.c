@@ -86,20 +86,20 @@ static adele_status measure(const struct adele_device *device, const struct data
                                           .n_categories = dataset->n_categories,
                                           .width = fit->channels,
                                           .precision = ADELE_PRECISION_FP32};
+    enum { N_SCALES = sizeof scales / sizeof scales[0] };
+    struct plan_extent sizes[N_SCALES];
+    struct plan_memory memory = {0, 0};
     struct network *network = NULL;
-    size_t shared = 0;
+    for (int k = 0; k < N_SCALES; k++)
+        sizes[k] = (struct plan_extent){(int)floor(fit->height * scales[k]),
+                                        (int)floor(fit->width * scales[k])};
     adele_status status = network_create(device, &config, &network);
-    *out = 0;
-    for (size_t k = 0; k < sizeof scales / sizeof scales[0] && status == ADELE_OK; k++) {
-        struct plan_memory memory = {0, 0};
-        status = network_measure(network, fit->batch, (int)floor(fit->height * scales[k]),
-                                 (int)floor(fit->width * scales[k]), true, &memory);
-        *out += memory.activation_bytes;
-        shared = memory.shared_bytes > shared ? memory.shared_bytes : shared;
-    }
-    // The smaller batch at the end of an epoch has plans of its own, and so has the evaluation.
     if (status == ADELE_OK)
-        *out += *out / 2 + shared + network_parameter_bytes(network);
+        status = network_measure(network, fit->batch, N_SCALES, sizes, true, &memory);
+    // The smaller batch at the end of an epoch has plans of its own, and so has the evaluation.
+    *out = memory.activation_bytes + memory.activation_bytes / 2 + memory.shared_bytes;
+    if (status == ADELE_OK)
+        *out += network_parameter_bytes(network);
     network_destroy(network);
     return status;
 }

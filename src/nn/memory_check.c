@@ -4,19 +4,26 @@
 #include "nn/memory_check.h"
 
 #include "base/fail.h"
+#include "base/memory.h"
 
-// Adds the request's plans for a batch of n images: each has its own activations, and all use one
-// shared region.
+// Adds the request's plans for a batch of n images: each batch has its own activations, and all use
+// one shared region.
 static adele_status add_batch(const struct memory_request *request, int n,
                               struct plan_memory *sum) {
-    for (int k = 0; n > 0 && k < request->n_plans; k++) {
+    OWNED struct plan_extent *sizes = NULL;
+    struct plan_memory memory;
+    if (n == 0)
+        return ADELE_OK;
+    TRY(ALLOCATE(&sizes, (size_t)request->n_plans));
+    for (int k = 0; k < request->n_plans; k++) {
         struct adele_shape input = plan_input_shape(request->plans[k]);
-        struct plan_memory memory;
-        TRY(network_measure(request->network, n, input.h, input.w, request->is_training, &memory));
-        sum->activation_bytes += memory.activation_bytes;
-        if (memory.shared_bytes > sum->shared_bytes)
-            sum->shared_bytes = memory.shared_bytes;
+        sizes[k] = (struct plan_extent){input.h, input.w};
     }
+    TRY(network_measure(request->network, n, request->n_plans, sizes, request->is_training,
+                        &memory));
+    sum->activation_bytes += memory.activation_bytes;
+    if (memory.shared_bytes > sum->shared_bytes)
+        sum->shared_bytes = memory.shared_bytes;
     return ADELE_OK;
 }
 

@@ -49,12 +49,20 @@ adele_status network_complete(struct network *network, struct network **out) {
     return ADELE_OK;
 }
 
+static void destroy_plans(struct network *network) {
+    for (int i = 0; i < network->n_groups; i++)
+        plan_group_destroy(network->groups[i]);
+    for (int i = 0; i < network->n_plans; i++)
+        plan_destroy(network->plans[i]);
+    network->n_groups = network->n_plans = 0;
+}
+
 void network_destroy(struct network *network) {
     if (network == NULL)
         return;
     const struct adele_device *device = network->device;
-    for (int i = 0; i < network->n_plans; i++)
-        plan_destroy(network->plans[i]);
+    destroy_plans(network);
+    memory_free(network->groups);
     memory_free(network->plans);
     memory_free(network->ranges);
     packing_release(network);
@@ -212,21 +220,24 @@ adele_status network_plan(struct network *network, int n, int h, int w, bool is_
     return ADELE_OK;
 }
 
-adele_status network_measure(struct network *network, int n, int h, int w, bool is_training,
-                             struct plan_memory *out) {
-    OWNED_BY(plan_destroy) struct plan *plan = NULL;
-    struct adele_shape input = {n, network->graph.n_nodes > 0 ? network->graph.nodes[0].c : 0, h,
-                                w};
-    TRY(plan_create(network, input, is_training, &plan));
-    *out = plan->memory;
+adele_status network_group(struct network *network, int n, struct plan *const *plans,
+                           struct plan_group **out) {
+    TRY(GROW(&network->groups, network->n_groups));
+    TRY(plan_group_create(network, n, plans, &network->groups[network->n_groups]));
+    *out = network->groups[network->n_groups++];
     return ADELE_OK;
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
 }
 
 static size_t largest_shared_bytes(const struct network *network) {
     size_t bytes = 0;
     for (int i = 0; i < network->n_plans; i++)
-        if (network->plans[i]->memory.shared_bytes > bytes)
-            bytes = network->plans[i]->memory.shared_bytes;
+        bytes = larger(bytes, network->plans[i]->memory.shared_bytes);
+    for (int i = 0; i < network->n_groups; i++)
+        bytes = larger(bytes, network->groups[i]->shared_bytes);
     return bytes;
 }
 
@@ -274,9 +285,7 @@ adele_status network_allocate(struct network *network) {
 adele_status network_drop_plans(struct network *network) {
     const struct adele_device *device = network->device;
     TRY(device->iface->synchronize(device));
-    for (int i = 0; i < network->n_plans; i++)
-        plan_destroy(network->plans[i]);
-    network->n_plans = 0;
+    destroy_plans(network);
     // packing_allocate assumes that no plan is ever removed, so it has to start again.
     packing_release(network);
     device->iface->release(device, network->shared);

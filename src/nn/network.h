@@ -93,10 +93,19 @@ struct plan; // the network at one input shape: ops, and where each tensor lies
 // *out is an earlier inference plan where there is one of that shape.
 ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h, int w,
                                            bool is_training, struct plan **out);
+// Groups training plans, each in one group, that differ in the extents of their input alone: those
+// of a step's scales. Where the device runs a convolution of all of them as one op
+// (device.h, conv2d_scales_create), they run together, node by node, and need memory for gradients
+// and workspace at the same time; otherwise one after the other, as without a group. n: 1 to
+// ADELE_MAX_SCALES. Before network_allocate; the group is the network's and stays valid as long as
+// its plans.
+struct plan_group;
+ADELE_MUST_CHECK adele_status network_group(struct network *network, int n,
+                                            struct plan *const *plans, struct plan_group **out);
 // Allocates the arenas, where they are not there yet, and what all plans so far need: activations
-// for each training plan, and one region that all plans use in turn for gradients, workspace and
-// the activations of inference plans. May be called again after more plans. The message of
-// ADELE_NO_MEMORY says how much was needed.
+// for each training plan, and one region that all plans (or groups) use in turn for gradients,
+// workspace and the activations of inference plans. May be called again after more plans. The
+// message of ADELE_NO_MEMORY says how much was needed.
 ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
 // Destroys all plans, and releases all that network_allocate has allocated. Weights stay.
 ADELE_MUST_CHECK adele_status network_drop_plans(struct network *network);
@@ -118,9 +127,14 @@ size_t network_parameter_bytes(const struct network *network); // all arenas
 size_t network_planned_bytes(const struct network *network);   // everything network_allocate takes
 size_t network_allocated_bytes(const struct network *network); // what it has taken of that so far
 
-// The memory that a plan of that shape would take; the plan is not kept.
-ADELE_MUST_CHECK adele_status network_measure(struct network *network, int n, int h, int w,
-                                              bool is_training, struct plan_memory *out);
+// The memory that plans of n images of these n_sizes extents would take, training plans as a group;
+// they are not kept.
+struct plan_extent {
+    int h, w;
+};
+ADELE_MUST_CHECK adele_status network_measure(struct network *network, int n, int n_sizes,
+                                              const struct plan_extent *sizes, bool is_training,
+                                              struct plan_memory *out);
 
 struct adele_shape plan_input_shape(const struct plan *plan);
 struct adele_shape plan_output_shape(const struct plan *plan);
@@ -138,6 +152,14 @@ ADELE_MUST_CHECK adele_status plan_backward(struct plan *plan);
 // The same, and after the backward of each node, from the last one to the first, calls after_node.
 ADELE_MUST_CHECK adele_status plan_backward_observed(
     struct plan *plan, adele_status (*after_node)(void *context, int i_node), void *context);
+
+// The same of all plans of a group. When after_node is called, the gradients of that node's
+// parameters are complete.
+ADELE_MUST_CHECK adele_status plan_group_forward(struct plan_group *group,
+                                                 bool use_batch_statistics);
+ADELE_MUST_CHECK adele_status plan_group_backward(struct plan_group *group);
+ADELE_MUST_CHECK adele_status plan_group_backward_observed(
+    struct plan_group *group, adele_status (*after_node)(void *context, int i_node), void *context);
 
 // plan_nonfinite.c: to be called after a failure. As plan_forward with batch statistics and
 // plan_backward, but every tensor is checked on the host, and the first non-finite one ends the

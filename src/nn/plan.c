@@ -72,8 +72,8 @@ adele_status plan_node_forward(struct plan *plan, int i_node, bool use_batch_sta
     return status == ADELE_OK ? status : fail_context(status, "forward of %s", node->name);
 }
 
-// The outputs that are not kept and that the node's backward reads first: its own, its input.
-static adele_status recompute_for(struct plan *plan, int i_node) {
+// The outputs that the node's backward reads first: its own, its input.
+adele_status plan_node_recompute(struct plan *plan, int i_node) {
     const struct graph *graph = &plan->network->graph;
     const int outputs[] = {i_node, graph->nodes[i_node].inputs[0]};
     for (int j = 0; j < 2; j++)
@@ -90,23 +90,36 @@ adele_status plan_node_backward(struct plan *plan, int i_node) {
     if (!step->has_backward)
         return ADELE_OK;
     trace_push("%s backward", node->name);
-    status = recompute_for(plan, i_node);
+    status = plan_node_recompute(plan, i_node);
     if (status == ADELE_OK && step->op != NULL)
         status = node_traits(node->kind)->backward(plan, step);
     trace_pop();
     return status == ADELE_OK ? status : fail_context(status, "backward of %s", node->name);
 }
 
-adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
+adele_status plan_begin_forward(struct plan *plan, bool use_batch_statistics) {
     TRY(bound_check(plan));
     if (use_batch_statistics)
         TRY(plan_check_statistics(plan));
-    TRY(network_pack(plan->network));
     plan->has_forward = false;
+    return network_pack(plan->network);
+}
+
+adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
+    TRY(plan_begin_forward(plan, use_batch_statistics));
     for (int i = 0; i < plan->network->graph.n_nodes; i++)
         TRY(plan_node_forward(plan, i, use_batch_statistics));
     plan->has_forward = true;
     return ADELE_OK;
+}
+
+adele_status plan_begin_backward(const struct plan *plan) {
+    TRY(bound_check(plan));
+    if (!plan->is_training || !plan->has_forward)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Run plan_forward of a training plan first.",
+                    plan->is_training ? "backward without a forward before it"
+                                      : "backward of a plan that was made for inference");
+    return network_pack(plan->network);
 }
 
 adele_status plan_backward(struct plan *plan) {
@@ -116,12 +129,7 @@ adele_status plan_backward(struct plan *plan) {
 adele_status plan_backward_observed(struct plan *plan,
                                     adele_status (*after_node)(void *context, int i_node),
                                     void *context) {
-    TRY(bound_check(plan));
-    if (!plan->is_training || !plan->has_forward)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Run plan_forward of a training plan first.",
-                    plan->is_training ? "backward without a forward before it"
-                                      : "backward of a plan that was made for inference");
-    TRY(network_pack(plan->network));
+    TRY(plan_begin_backward(plan));
     for (int i = plan->network->graph.n_nodes - 1; i >= 0; i--) {
         TRY(plan_node_backward(plan, i));
         if (after_node != NULL)

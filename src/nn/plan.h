@@ -84,6 +84,20 @@ struct plan {
     struct plan_memory memory;
     void *activations; // the plan's own arena on the device
     bool is_bound;
+    struct plan_group *group; // NULL: none
+    size_t shared_first;      // bytes, of the network's shared region that come before the plan's
+};
+
+// Plans that run together have parts of the shared region of their own, one behind the other, and
+// the workspace behind these; otherwise they take turns, and shared_bytes is the most of any.
+struct plan_group {
+    struct network *network;
+    int n;
+    struct plan *plans[ADELE_MAX_SCALES];
+    // One a node: its convolution in all plans; NULL: each plan runs its own op.
+    struct adele_op **convolutions;
+    int n_convolutions; // that are not NULL; 0: the plans take turns
+    size_t workspace_first, shared_bytes;
 };
 
 // Packed weights, packing.c; all zero while no plan has memory, and on a device that reads them
@@ -113,6 +127,8 @@ struct network {
     bool keeps_outputs;
     struct plan **plans;
     int n_plans;
+    struct plan_group **groups;
+    int n_groups;
     void *shared; // on the device
     size_t shared_bytes;
     struct packing packing;
@@ -140,10 +156,21 @@ ADELE_MUST_CHECK adele_status plan_create(struct network *network, struct adele_
 void plan_destroy(struct plan *plan); // NULL is legal
 OWNER(plan_destroy, struct plan)
 
-// plan.c: one node of a plan that has its memory. Backward does nothing where there is none.
+// plan.c: checks and packed weights before the first node of a pass.
+ADELE_MUST_CHECK adele_status plan_begin_forward(struct plan *plan, bool use_batch_statistics);
+ADELE_MUST_CHECK adele_status plan_begin_backward(const struct plan *plan);
+// One node of a plan that has its memory. Backward does nothing where there is none; it begins with
+// outputs that were not kept and that it reads, which plan_node_recompute computes.
 ADELE_MUST_CHECK adele_status plan_node_forward(struct plan *plan, int i_node,
                                                 bool use_batch_statistics);
+ADELE_MUST_CHECK adele_status plan_node_recompute(struct plan *plan, int i_node);
 ADELE_MUST_CHECK adele_status plan_node_backward(struct plan *plan, int i_node);
+
+// plan_group.c. Sets group and shared_first of the plans.
+ADELE_MUST_CHECK adele_status plan_group_create(struct network *network, int n,
+                                                struct plan *const *plans, struct plan_group **out);
+void plan_group_destroy(struct plan_group *group); // before its plans; NULL is legal
+OWNER(plan_group_destroy, struct plan_group)
 
 // plan_lifetimes.c, called by plan_create. Blocks of the forward pass are added node by node, in
 // order, once a node has its op; those of the backward pass after them.

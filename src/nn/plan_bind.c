@@ -7,8 +7,8 @@ void *plan_block_address(const struct plan *plan, int i_block) {
     if (i_block == -1)
         return NULL;
     const struct plan_block *block = &plan->blocks[i_block];
-    char *region = block->is_shared ? plan->network->shared : plan->activations;
-    return region + block->offset;
+    char *shared = plan->network->shared, *own = plan->activations;
+    return (block->is_shared ? shared + plan->shared_first : own) + block->offset;
 }
 
 float *network_parameter(const struct network *network, float *arena, int i_parameter) {

@@ -77,6 +77,9 @@ void plan_describe(const struct plan *plan) {
              plan_flops(plan, false) * 1e-9, plan->is_training ? "" : ".");
     if (plan->is_training)
         log_line(LOG_DETAIL, "forward and backward: %.3f GFLOP", plan_flops(plan, true) * 1e-9);
+    if (plan->group != NULL && plan->group->n_convolutions > 0)
+        log_line(LOG_DETAIL, "%d convolutions run at all %d scales at once",
+                 plan->group->n_convolutions, plan->group->n);
     size_t unshared = 0;
     for (int i = 0; i < plan->n_blocks; i++)
         unshared += plan->blocks[i].is_shared ? plan->blocks[i].bytes : 0;

@@ -45,13 +45,11 @@ static adele_status warm_up(struct training_step *step) {
     struct batch_plan *batch = part.batch;
     TRY(training_step_sample(step, &part, 1));
     TRY(network_zero_gradients(step->network));
-    for (int k = 0; k < step->n_scales; k++) {
-        plan_set_samples(batch->plans[k], 1, part.ids);
-        TRY(plan_forward(batch->plans[k], true));
-    }
-    TRY(training_step_loss(step, &part));
     for (int k = 0; k < step->n_scales; k++)
-        TRY(plan_backward(batch->plans[k]));
+        plan_set_samples(batch->plans[k], 1, part.ids);
+    TRY(plan_group_forward(batch->group, true));
+    TRY(training_step_loss(step, &part));
+    TRY(plan_group_backward(batch->group));
     return device->iface->synchronize(device);
 }
 

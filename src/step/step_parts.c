@@ -143,10 +143,10 @@ static adele_status after_node(void *context, int i_node) {
     return parts->is_divided ? ranks_poll(parts->divided.exchange.ranks) : ADELE_OK;
 }
 
-adele_status step_parts_last_backward(struct training_step *step, struct plan *plan, int i_part) {
+adele_status step_parts_backward(struct training_step *step, struct plan_group *group, int i_part) {
     struct step_parts *parts = &step->parts;
-    return is_overlapped(parts, i_part) ? plan_backward_observed(plan, after_node, parts)
-                                        : plan_backward(plan);
+    return is_overlapped(parts, i_part) ? plan_group_backward_observed(group, after_node, parts)
+                                        : plan_group_backward(group);
 }
 
 // What a part's vector has behind its gradients.

@@ -57,9 +57,9 @@ ADELE_MUST_CHECK adele_status step_parts_begin_step(struct training_step *step);
 // Before the forward of part i_part: gradients are zero, running statistics those of the step's
 // start.
 ADELE_MUST_CHECK adele_status step_parts_begin_part(struct training_step *step, int i_part);
-// Its backward at the last scale, whose gradients are complete then.
-ADELE_MUST_CHECK adele_status step_parts_last_backward(struct training_step *step,
-                                                       struct plan *plan, int i_part);
+// Its backward at all scales.
+ADELE_MUST_CHECK adele_status step_parts_backward(struct training_step *step,
+                                                  struct plan_group *group, int i_part);
 // After that.
 ADELE_MUST_CHECK adele_status step_parts_add(struct training_step *step, int i_part);
 // After the last one, between ranks; not between step_begin and step_end, unless it is queued.

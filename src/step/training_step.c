@@ -224,14 +224,11 @@ static adele_status begin_update(struct training_step *step) {
 static adele_status run_passes(struct training_step *step, const struct step_part *part,
                                int epoch) {
     struct batch_plan *batch = part->batch;
-    for (int k = 0; k < step->n_scales; k++) {
+    for (int k = 0; k < step->n_scales; k++)
         plan_set_samples(batch->plans[k], (uint32_t)epoch, part->ids);
-        TRY(plan_forward(batch->plans[k], true));
-    }
+    TRY(plan_group_forward(batch->group, true));
     TRY(training_step_loss(step, part));
-    for (int k = 0; k + 1 < step->n_scales; k++)
-        TRY(plan_backward(batch->plans[k]));
-    return step_parts_last_backward(step, batch->plans[step->n_scales - 1], part->index);
+    return step_parts_backward(step, batch->group, part->index);
 }
 
 static adele_status run_parts(const struct step_call *call) {

@@ -20,6 +20,7 @@
 struct batch_plan {
     int n; // images; 0 = not used
     struct plan *plans[ADELE_MAX_SCALES];
+    struct plan_group *group; // of these
     struct adele_op *sample, *loss;
     struct adele_op *dice; // NULL: loss.dice is 0
     // NULL: images are augmented by the op sample alone, which makes all scales. Otherwise it makes

@@ -106,6 +106,7 @@ static adele_status batch_plan_init(struct training_step *step, struct batch_pla
         loss.h_scale[k] = logits.h;
         loss.w_scale[k] = logits.w;
     }
+    TRY(network_group(step->network, step->n_scales, batch->plans, &batch->group));
     TRY(intensity_init(step, batch, &sample, workspace_bytes));
     TRY(device->iface->sample_create(device, &sample, &batch->sample));
     TRY(device->iface->loss_create(device, &loss, &batch->loss));
