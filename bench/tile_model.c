@@ -287,68 +287,58 @@ static double longest_worker(const struct gradient_tiles *tiles, struct tile_cos
     return longest + assumed(TILE_fill_latency);
 }
 
-static struct gradient_tiles gradient_tiles_of(const struct tile_layer *layer) {
-    struct gradient_tiles tiles = {.scales[0] = {.n = layer->n,
-                                                 .h_in = layer->size,
-                                                 .w_in = layer->size,
-                                                 .h_out = layer->size,
-                                                 .w_out = layer->size},
-                                   .n_scales = 1,
-                                   .c_in = layer->c_in,
-                                   .c_out = layer->c_out,
-                                   .kernel = layer->kernel,
+static struct gradient_tiles gradient_tiles_of(const struct tile_layer *layers, int n) {
+    struct gradient_tiles tiles = {.n_scales = n,
+                                   .c_in = layers->c_in,
+                                   .c_out = layers->c_out,
+                                   .kernel = layers->kernel,
                                    .stride = 1,
-                                   .pad = layer->dilation * (layer->kernel / 2),
-                                   .dilation = layer->dilation};
+                                   .pad = layers->dilation * (layers->kernel / 2),
+                                   .dilation = layers->dilation};
+    for (int i = 0; i < n; i++)
+        tiles.scales[i] = (struct gradient_scale){.n = layers[i].n,
+                                                  .h_in = layers[i].size,
+                                                  .w_in = layers[i].size,
+                                                  .h_out = layers[i].size,
+                                                  .w_out = layers[i].size};
     gradient_tiles_choose(&tiles);
     return tiles;
 }
 
 void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out) {
-    struct gradient_tiles tiles = gradient_tiles_of(layer);
+    tile_model_gradient_scales(layer, 1, out);
+}
+
+void tile_model_gradient_scales(const struct tile_layer *layers, int n, struct tile_costs *out) {
+    struct gradient_tiles tiles = gradient_tiles_of(layers, n);
     const struct gradient_scale *scale = &tiles.scales[0];
     *out = (struct tile_costs){
         .boxes.groups[0] = {.box_n = scale->box_n, .box_h = scale->box_h, .box_w = scale->box_w},
         .bn = tiles.bn,
         .n_tiles = gradient_tile_count(&tiles),
         .is_paired = tiles.is_paired};
-    int most = out->n_tiles + tiles.n_workers;
+    int most = out->n_tiles + tiles.n_workers, most_runs = n * out->n_tiles + tiles.n_workers;
     struct gradient_segment *segments = calloc((size_t)most, sizeof *segments);
-    struct gradient_run *runs = calloc((size_t)most, sizeof *runs); // of one scale, as many
+    struct gradient_run *runs = calloc((size_t)most_runs, sizeof *runs);
     int *starts = calloc((size_t)tiles.n_workers + 1, sizeof *starts);
     int *slots = calloc((size_t)out->n_tiles + 1, sizeof *slots);
     if (segments != NULL && runs != NULL && starts != NULL && slots != NULL) {
         double memory = 1e9 * assumed(TILE_memory);
         double hertz = 1e9 * assumed(TILE_clock), slot = 4.0 * TILE_ROWS * out->bn;
-        double pixels = pixels_of(layer, 1), weights = weights_of(layer);
-        int n_runs, n = gradient_tiles_list(&tiles, segments, runs, &n_runs, starts, slots);
+        double pixels = pixels_of(layers, n), weights = weights_of(layers);
+        int n_runs;
+        out->n_slots = gradient_tiles_list(&tiles, segments, runs, &n_runs, starts, slots);
         step_costs(out, 1.0, out->bn);
         out->store = slot_cycles(out);
         double cycles = longest_worker(&tiles, out, segments, starts);
-        double bytes = 2.0 * pixels * (layer->c_in + layer->c_out);
-        out->n_slots = n;
+        double bytes = 2.0 * pixels * (layers->c_in + layers->c_out);
         out->flops = 2.0 * pixels * weights;
         // The gradient is read and written.
-        out->sum = sum_seconds(n * (tiles.is_paired ? 2.0 : 1.0) * slot, 8.0 * weights);
+        out->sum = sum_seconds(out->n_slots * (tiles.is_paired ? 2.0 : 1.0) * slot, 8.0 * weights);
         out->seconds = fmax(cycles / hertz, bytes / memory) + out->sum;
     }
     free(segments);
     free(runs);
     free(starts);
     free(slots);
-}
-
-void tile_model_gradient_scales(const struct tile_layer *layers, int n, struct tile_costs *out) {
-    double steps = 0.0, rounds = 0.0, sum = 0.0, flops = 0.0;
-    for (int i = 0; i < n; i++) {
-        tile_model_gradient(&layers[i], out);
-        steps += out->steps;
-        flops += out->flops;
-        rounds = fmax(rounds, out->rounds);
-        sum = fmax(sum, out->sum);
-    }
-    double cycles =
-        steps * out->step[out->slowest] + rounds * out->store + assumed(TILE_fill_latency);
-    out->flops = flops;
-    out->seconds = cycles / (1e9 * assumed(TILE_clock)) + sum;
 }
