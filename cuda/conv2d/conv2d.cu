@@ -160,7 +160,7 @@ adele_status cuda_conv2d_create(const struct adele_device *device,
 
 // ---- forward and backward -----------------------------------------------------------------------
 
-static adele_status run_pass(const struct conv2d *self, enum conv2d_pass pass,
+adele_status conv2d_run_pass(const struct conv2d *self, enum conv2d_pass pass,
                              const struct adele_conv2d_args *args) {
     const struct conv2d_library *library = &self->library[pass];
     return library->run != NULL ? library->run(self, library->plan, args)
@@ -168,16 +168,16 @@ static adele_status run_pass(const struct conv2d *self, enum conv2d_pass pass,
 }
 
 adele_status cuda_conv2d_forward(struct adele_op *op, const struct adele_conv2d_args *args) {
-    return run_pass((const struct conv2d *)op, CONV2D_FORWARD, args);
+    return conv2d_run_pass((const struct conv2d *)op, CONV2D_FORWARD, args);
 }
 
 adele_status cuda_conv2d_backward(struct adele_op *op, const struct adele_conv2d_args *args) {
     const struct conv2d *self = (const struct conv2d *)op;
     if (!self->desc.is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: backward of an op created for inference");
-    TRY(run_pass(self, CONV2D_WEIGHT_GRADIENT, args));
+    TRY(conv2d_run_pass(self, CONV2D_WEIGHT_GRADIENT, args));
     if (self->desc.needs_d_src && args->d_src != NULL)
-        TRY(run_pass(self, CONV2D_DATA_GRADIENT, args));
+        TRY(conv2d_run_pass(self, CONV2D_DATA_GRADIENT, args));
     return ADELE_OK;
 }
 

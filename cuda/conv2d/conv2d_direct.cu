@@ -126,49 +126,55 @@ const void *conv2d_packed(const struct conv2d *self, enum conv2d_pass pass,
            (pass == CONV2D_DATA_GRADIENT ? self->packed_forward_bytes : 0);
 }
 
-static adele_status run_product(const struct conv2d *self, enum conv2d_pass pass,
-                                struct conv2d_product *product,
-                                const struct adele_conv2d_args *args) {
-    const struct cuda_context *context = context_of(self->base.op.device);
+adele_status conv2d_direct_weights(const struct conv2d *self, enum conv2d_pass pass,
+                                   const struct adele_conv2d_args *args, void *workspace,
+                                   const void **out) {
     const struct conv2d_direct *direct = &self->direct[pass];
-    const struct conv2d_launch *to = &direct->launch;
     bool is_packed = direct->kernel == CONV2D_KERNEL_FMA || direct->kernel == CONV2D_KERNEL_MMA ||
                      direct->kernel == CONV2D_KERNEL_HOPPER;
-    product->math = self->math;
-    product->weights = is_packed ? conv2d_packed(self, pass, args) : args->weight;
-    if (product->weights == NULL) {
-        TRY(conv2d_pack(context, &direct->packing, self->math, args->weight, args->workspace));
-        product->weights = args->workspace;
+    *out = is_packed ? conv2d_packed(self, pass, args) : args->weight;
+    if (*out != NULL)
+        return ADELE_OK;
+    *out = workspace;
+    return conv2d_pack(context_of(self->base.op.device), &direct->packing, self->math, args->weight,
+                       workspace);
+}
+
+struct conv2d_product conv2d_direct_product(const struct conv2d *self, enum conv2d_pass pass,
+                                            const struct adele_conv2d_args *args) {
+    struct conv2d_product product = {};
+    product.math = self->math;
+    if (pass == CONV2D_FORWARD) {
+        product.source = args->src;
+        product.bias = self->desc.has_bias ? args->bias : NULL;
+        product.target = args->dst;
+    } else {
+        product.source = args->d_dst;
+        product.target = args->d_src;
+        product.accumulate = args->accumulate_d_src;
     }
-    if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
-        return conv2d_first_layer_run(context, &direct->gather, self->math, product);
-    if (direct->kernel == CONV2D_KERNEL_HOPPER)
-        return hopper_run(context, &direct->hopper, product,
-                          (float *)((char *)args->workspace + direct->slots_offset));
-    return launch(context, to->name, to->file, __LINE__, dim3((unsigned)to->n_blocks),
-                  dim3((unsigned)to->n_threads), to->shared_bytes, to->kernel, direct->gather,
-                  *product);
+    return product;
 }
 
 adele_status conv2d_direct_run(const struct conv2d *self, enum conv2d_pass pass,
                                const struct adele_conv2d_args *args) {
-    struct conv2d_product product = {};
-    switch (pass) {
-    case CONV2D_FORWARD:
-        product.source = args->src;
-        product.bias = self->desc.has_bias ? args->bias : NULL;
-        product.target = args->dst;
-        return run_product(self, pass, &product, args);
-    case CONV2D_DATA_GRADIENT:
-        product.source = args->d_dst;
-        product.target = args->d_src;
-        product.accumulate = args->accumulate_d_src;
-        return run_product(self, pass, &product, args);
-    default:
-        return weight_gradient_run(context_of(self->base.op.device), &self->weight_gradient,
-                                   args->src, args->d_dst, args->d_weight,
-                                   self->desc.has_bias ? args->d_bias : NULL, args->workspace);
-    }
+    const struct cuda_context *context = context_of(self->base.op.device);
+    if (pass == CONV2D_WEIGHT_GRADIENT)
+        return weight_gradient_run(context, &self->weight_gradient, args->src, args->d_dst,
+                                   args->d_weight, self->desc.has_bias ? args->d_bias : NULL,
+                                   args->workspace);
+    const struct conv2d_direct *direct = &self->direct[pass];
+    const struct conv2d_launch *to = &direct->launch;
+    struct conv2d_product product = conv2d_direct_product(self, pass, args);
+    TRY(conv2d_direct_weights(self, pass, args, args->workspace, &product.weights));
+    if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
+        return conv2d_first_layer_run(context, &direct->gather, self->math, &product);
+    if (direct->kernel == CONV2D_KERNEL_HOPPER)
+        return hopper_run(context, &direct->hopper, &product,
+                          (float *)((char *)args->workspace + direct->slots_offset));
+    return launch(context, to->name, to->file, __LINE__, dim3((unsigned)to->n_blocks),
+                  dim3((unsigned)to->n_threads), to->shared_bytes, to->kernel, direct->gather,
+                  product);
 }
 
 } // namespace adele_cuda

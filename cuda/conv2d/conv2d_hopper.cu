@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Convolution on Hopper's tensor cores (compute capability 9.0): forward pass of bf16 tensors with
 // stride 1, data gradient with stride 1 or 2, any dilation and padding, channels in multiples
-// of 64. The same two of an atrous pyramid (aspp/aspp_hopper_plan.cu), whose taps of all rates are
-// one list.
+// of 64, at one scale or at several that share their weights (conv2d_scales.cu). The same two of an
+// atrous pyramid (aspp/aspp_hopper_plan.cu), whose taps of all rates are one list.
 //
 // An implicit matrix product as in conv2d_mma.cu, sums in the same order of taps and channels but
 // where a tile is split; what makes it faster: wgmma reads both operands from shared memory, so

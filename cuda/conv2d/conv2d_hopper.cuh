@@ -116,7 +116,8 @@ adele_status hopper_describe(void *encode, const void *address, const struct hop
 
 // The tensors as they are described to the copy engine (TMA).
 struct hopper_maps {
-    // (channels, x, y, image), boxes of 64 channels; for each group, which has boxes of its own.
+    // (channels, x, y, image), boxes of 64 channels; for each group, which has boxes of its own,
+    // and as a scale a tensor of its own.
     CUtensorMap source[CONV2D_BOX_MAX_GROUPS];
     CUtensorMap weights; // (source channels, taps, target channels, 1), boxes of 64 x 1 x bn, half
                          // of bn in a pair

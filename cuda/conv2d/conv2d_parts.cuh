@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What the files of the convolution share. conv2d.cu makes the op; conv2d_direct.cu chooses among
-// our own kernels and launches them; conv2d_gather.cu describes how target pixels gather from
-// source pixels; conv2d_pack.cu brings weights into the kernels' order; conv2d_plain.cu,
-// conv2d_fma.cu, conv2d_mma.cu, conv2d_hopper.cu and conv2d_first_layer.cu compute forward and data
-// gradient; conv2d_weight_gradient*.cu the weight and bias gradients; conv2d_cudnn.cu and
-// conv2d_cublas.cu are the libraries' engines.
+// What the files of the convolution share. conv2d.cu makes the op, conv2d_scales.cu that of all
+// scales of a step; conv2d_direct.cu chooses among our own kernels and launches them;
+// conv2d_gather.cu describes how target pixels gather from source pixels; conv2d_pack.cu brings
+// weights into the kernels' order; conv2d_plain.cu, conv2d_fma.cu, conv2d_mma.cu, conv2d_hopper.cu
+// and conv2d_first_layer.cu compute forward and data gradient; conv2d_weight_gradient*.cu the
+// weight and bias gradients; conv2d_cudnn.cu and conv2d_cublas.cu are the libraries' engines.
 #ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
@@ -321,10 +321,21 @@ void conv2d_direct_name(const struct conv2d *self, enum conv2d_pass pass, char *
 // when the caller has none.
 const void *conv2d_packed(const struct conv2d *self, enum conv2d_pass pass,
                           const struct adele_conv2d_args *args);
+// Of the forward pass or the data gradient: *out = the weights in the kernel's order, packed into
+// `workspace` where the caller has none; then everything but the weights.
+adele_status conv2d_direct_weights(const struct conv2d *self, enum conv2d_pass pass,
+                                   const struct adele_conv2d_args *args, void *workspace,
+                                   const void **out);
+struct conv2d_product conv2d_direct_product(const struct conv2d *self, enum conv2d_pass pass,
+                                            const struct adele_conv2d_args *args);
 // Runs any pass; args->workspace has conv2d_direct_workspace bytes.
 size_t conv2d_direct_workspace(const struct conv2d *self, enum conv2d_pass pass);
 adele_status conv2d_direct_run(const struct conv2d *self, enum conv2d_pass pass,
                                const struct adele_conv2d_args *args);
+
+// conv2d.cu: a pass, by a library or our own kernels.
+adele_status conv2d_run_pass(const struct conv2d *self, enum conv2d_pass pass,
+                             const struct adele_conv2d_args *args);
 
 // conv2d_library.cu: the last step of the creation of an op whose device was opened for auto, cudnn
 // or cublas. Fills self->library for the passes that a library shall run.

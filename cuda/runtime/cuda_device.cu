@@ -87,6 +87,15 @@ static adele_status drop_op(struct adele_op **out, adele_status status) {
 ADELE_OPS(CHECKED_CREATE)
 #undef CHECKED_CREATE
 
+static adele_status checked_conv2d_scales_create(const struct adele_device *device, int n,
+                                                 struct adele_op *const *ops,
+                                                 struct adele_op **out) {
+    *out = NULL;
+    TRY(make_current(device));
+    adele_status status = cuda_conv2d_scales_create(device, n, ops, out);
+    return status == ADELE_OK ? ADELE_OK : drop_op(out, status);
+}
+
 template <typename A, adele_status (*run)(struct adele_op *, const A *)>
 static adele_status run_op(struct adele_op *op, const A *args) {
     TRY(make_current(op->device));
@@ -126,6 +135,9 @@ static constexpr struct adele_device_iface make_iface() {
     iface.exchange_leave = device_exchange_leave;
     iface.exchange_sum = device_exchange_sum;
 #endif
+    iface.conv2d_scales_create = checked_conv2d_scales_create;
+    iface.conv2d_scales_forward = cuda_conv2d_scales_forward;
+    iface.conv2d_scales_backward = cuda_conv2d_scales_backward;
     iface.destroy = device_destroy;
     iface.op_destroy = op_destroy;
 #define SET_OP_0(op)                                                                               \

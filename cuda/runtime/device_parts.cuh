@@ -33,6 +33,16 @@ adele_status tensor_upload(const struct adele_device *device, void *tensor,
 adele_status tensor_download(const struct adele_device *device, float *nchw, const void *tensor,
                              struct adele_shape shape);
 
+// conv2d/conv2d_scales.cu
+adele_status cuda_conv2d_scales_create(const struct adele_device *device, int n,
+                                       struct adele_op *const *ops, struct adele_op **out);
+adele_status cuda_conv2d_scales_forward(struct adele_op *op,
+                                        const struct adele_conv2d_args *const *args,
+                                        void *workspace);
+adele_status cuda_conv2d_scales_backward(struct adele_op *op,
+                                         const struct adele_conv2d_args *const *args,
+                                         void *workspace);
+
 // exchange.cu
 adele_status device_exchange_open(const struct adele_device *device, unsigned char *id);
 adele_status device_exchange_join(const struct adele_device *device, const unsigned char *id,

@@ -121,7 +121,8 @@ struct adele_device_iface {
     // ones. All three are NULL where a device has none.
     //
     // ops: n (2 to ADELE_MAX_SCALES) ops of conv2d, one a scale, which differ in h_in and w_in
-    // alone; borrowed, and destroyed after *out. *out is NULL where the device gains nothing.
+    // alone; borrowed, and destroyed after *out. *out is NULL where the device gains nothing; its
+    // kind is ADELE_OP_COUNT.
     adele_status (*conv2d_scales_create)(const struct adele_device *device, int n,
                                          struct adele_op *const *ops, struct adele_op **out);
     // As conv2d_forward and conv2d_backward of each op with its own args, args[i] of ops[i], but

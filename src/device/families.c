@@ -45,6 +45,12 @@ uint64_t families_of_op(enum adele_op_kind op) {
     return families;
 }
 
+uint64_t families_of_hopper(void) {
+    return family_bit(ADELE_FAMILY_conv2d_hopper) |
+           family_bit(ADELE_FAMILY_weight_gradient_hopper) | family_bit(ADELE_FAMILY_aspp_hopper) |
+           family_bit(ADELE_FAMILY_conv2d_scales);
+}
+
 // ---- text ---------------------------------------------------------------------------------------
 
 void families_print(uint64_t families, char *out, size_t bytes) {

@@ -35,7 +35,8 @@ enum family_kind {
     X(weight_gradient_first_layer, conv2d, TUNED)                                                  \
     X(cublas, conv2d, LIBRARY)                                                                     \
     X(cudnn, conv2d, LIBRARY)                                                                      \
-    X(pack, pack, TUNED) /* without it each convolution packs its own weights */                   \
+    X(pack, pack, TUNED)           /* without it each convolution packs its own weights */         \
+    X(conv2d_scales, COUNT, TUNED) /* on conv2d_hopper; without it one launch for each scale */    \
     X(aspp_plain, aspp, PLAIN)                                                                     \
     X(aspp_fma, aspp, TUNED)                                                                       \
     X(aspp_mma, aspp, TUNED)                                                                       \
@@ -85,6 +86,7 @@ enum family_kind family_kind(enum family family);
 // The families of that kind; of one op (ADELE_OP_COUNT: those of no op) or of all.
 uint64_t families_of_kind(enum family_kind kind);
 uint64_t families_of_op(enum adele_op_kind op);
+uint64_t families_of_hopper(void); // which need compute capability 9.0
 
 // "conv2d_mma, loss_fused" of a set, "" for none; cut off at `bytes`.
 void families_print(uint64_t families, char *out, size_t bytes);

@@ -40,6 +40,7 @@ static const struct adele_initialize_item initial_items[] = {
 #define CONVOLUTION(op, i) ROW(op, COUNT, &convolutions[i], false, NULL)
 #define WITH_TILE(i, tile) ROW(conv2d, COUNT, &convolutions[i], false, tile)
 #define ALONE(family)      ROW(COUNT, family, &convolutions[0], false, NULL)
+#define SCALES(i, tile)    ROW(COUNT, conv2d_scales, &convolutions[i], false, tile)
 #define OF_OP(op, ...)     ROW(op, COUNT, (&(const struct adele_##op##_desc){__VA_ARGS__}), false, NULL)
 #define FLOAT_ONLY(op, ...)                                                                        \
     ROW(op, COUNT, (&(const struct adele_##op##_desc){__VA_ARGS__}), true, NULL)
@@ -64,6 +65,9 @@ const struct selftest_case selftest_small_cases[] = {
     WITH_TILE(10, "128x256"),
     WITH_TILE(1, "128x64 split"),
     WITH_TILE(11, "128x64"),
+    SCALES(10, NULL),
+    SCALES(1, "128x64 split"),
+    SCALES(11, "128x64"),
     CONVOLUTION(pack, 0),
     CONVOLUTION(pack, 2),
     OF_OP(aspp, .form = ADELE_ASPP_SUM, .n = 2, .c_in = 56, .h = 9, .w = 10, .c_out = 21,
@@ -157,7 +161,9 @@ case_function selftest_function(const struct selftest_case *item) {
     };
     if (item->op != ADELE_OP_COUNT)
         return of_op[item->op];
-    return item->family == ADELE_FAMILY_step_graph ? case_step_graph : case_tensor;
+    return item->family == ADELE_FAMILY_step_graph      ? case_step_graph
+           : item->family == ADELE_FAMILY_conv2d_scales ? case_conv2d_scales
+                                                        : case_tensor;
 }
 
 void selftest_describe(const struct selftest_case *item, char *out, size_t bytes) {
@@ -167,12 +173,14 @@ void selftest_describe(const struct selftest_case *item, char *out, size_t bytes
 #undef NAME
     };
     const struct adele_conv2d_desc *conv = item->desc;
-    if (item->op == ADELE_OP_conv2d || item->op == ADELE_OP_pack)
+    const bool is_alone = item->op == ADELE_OP_COUNT;
+    const char *name = is_alone ? family_name(item->family) : names[item->op];
+    if (item->op == ADELE_OP_conv2d || item->op == ADELE_OP_pack ||
+        (is_alone && item->family == ADELE_FAMILY_conv2d_scales))
         (void)snprintf(out, bytes,
-                       "%s (%d, %d, %d, %d) to %d, kernel %d, stride %d, pad %d, dilation %d",
-                       names[item->op], conv->n, conv->c_in, conv->h_in, conv->w_in, conv->c_out,
-                       conv->kernel, conv->stride, conv->pad, conv->dilation);
+                       "%s (%d, %d, %d, %d) to %d, kernel %d, stride %d, pad %d, dilation %d", name,
+                       conv->n, conv->c_in, conv->h_in, conv->w_in, conv->c_out, conv->kernel,
+                       conv->stride, conv->pad, conv->dilation);
     else
-        (void)snprintf(out, bytes, "%s",
-                       item->op == ADELE_OP_COUNT ? family_name(item->family) : names[item->op]);
+        (void)snprintf(out, bytes, "%s", name);
 }

@@ -8,10 +8,11 @@
 
 typedef void (*case_function)(struct trial *trial, const void *desc);
 
-// For families without an op, and for the op `pack`, which is tested by a convolution that reads
-// its output; `desc`: struct adele_conv2d_desc.
+// For families without an op of the list, and for the op `pack`, which is tested by a convolution
+// that reads its output; `desc`: struct adele_conv2d_desc.
 void case_tensor(struct trial *trial, const void *desc);
 void case_step_graph(struct trial *trial, const void *desc);
+void case_conv2d_scales(struct trial *trial, const void *desc);
 // The function of an op's descriptor.
 #define CASE_DECLARE(name, has_backward) void case_##name(struct trial *trial, const void *desc);
 ADELE_OPS(CASE_DECLARE)

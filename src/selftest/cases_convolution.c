@@ -97,6 +97,101 @@ void case_step_graph(struct trial *trial, const void *from) {
     }
 }
 
+// ---- all scales of a layer ----------------------------------------------------------------------
+
+enum { CASE_SCALES = 3 };
+
+struct case_scales {
+    struct adele_conv2d_desc descs[CASE_SCALES]; // the descriptor, smaller and larger
+    struct adele_op *ops[CASE_SCALES], *joint;   // joint NULL: the device has none
+    struct adele_conv2d_args args[CASE_SCALES];
+    void *workspace; // of the joint op
+};
+
+static bool make_scales(struct trial *trial, const struct adele_conv2d_desc *from,
+                        struct case_scales *out) {
+    const struct adele_device_iface *iface = trial->device->iface;
+    for (int i = 0; i < CASE_SCALES; i++) {
+        struct adele_conv2d_desc *desc = &out->descs[i];
+        *desc = *from;
+        desc->h_in += (i % 2 - i / 2) * (from->h_in / 3); // as it is, larger, smaller
+        desc->w_in += (i % 2 - i / 2) * (from->w_in / 3);
+        desc->precision = trial->precision;
+        if (!trial_check(trial, iface->conv2d_create(trial->device, desc, &out->ops[i])))
+            return false;
+    }
+    return iface->conv2d_scales_create == NULL ||
+           trial_check(trial, iface->conv2d_scales_create(trial->device, CASE_SCALES, out->ops,
+                                                          &out->joint));
+}
+
+static void *workspace_of(struct trial *trial, const struct adele_op *op) {
+    return op->workspace_bytes > 0 ? trial_block(trial, op->workspace_bytes) : NULL;
+}
+
+// All scales have the weights, the biases and their gradients of the first.
+static void fill_scales(struct trial *trial, struct case_scales *scales) {
+    static const char *const names[2][CASE_SCALES] = {
+        {"dst of scale 1", "dst of scale 2", "dst of scale 3"},
+        {"d_src of scale 1", "d_src of scale 2", "d_src of scale 3"}};
+    const struct adele_conv2d_desc *first = scales->descs;
+    const size_t n_bias = (size_t)first->c_out;
+    const struct adele_conv2d_args shared = {
+        .weight = trial_floats(trial, weight_count(first), -1.0, 1.0),
+        .bias = first->has_bias ? trial_floats(trial, n_bias, -1.0, 1.0) : NULL,
+        .accumulate_d_src = first->has_bias, // both values occur
+        .d_weight = trial_sum(trial, "d_weight", TRIAL_FLOAT, weight_count(first)),
+        .d_bias = first->has_bias ? trial_sum(trial, "d_bias", TRIAL_FLOAT, n_bias) : NULL};
+    for (int i = 0; i < CASE_SCALES; i++) {
+        const struct adele_conv2d_desc *desc = &scales->descs[i];
+        struct adele_conv2d_args *args = &scales->args[i];
+        *args = shared;
+        args->src = trial_tensor(trial, shape_in(desc), -1.0, 1.0);
+        args->dst = trial_tensor_out(trial, names[0][i], shape_out(desc));
+        args->d_dst = trial_tensor(trial, shape_out(desc), -1.0, 1.0);
+        args->d_src = shared.accumulate_d_src
+                          ? trial_tensor_sum(trial, names[1][i], shape_in(desc))
+                          : trial_tensor_out(trial, names[1][i], shape_in(desc));
+        args->workspace = workspace_of(trial, scales->ops[i]);
+    }
+    if (scales->joint != NULL)
+        scales->workspace = workspace_of(trial, scales->joint);
+}
+
+static void run_scales(struct trial *trial, const struct case_scales *scales) {
+    const struct adele_device_iface *iface = trial->device->iface;
+    const struct adele_conv2d_args *args[CASE_SCALES];
+    for (int i = 0; i < CASE_SCALES; i++)
+        args[i] = &scales->args[i];
+    if (scales->joint != NULL) {
+        if (trial_check(trial,
+                        iface->conv2d_scales_forward(scales->joint, args, scales->workspace)))
+            (void)trial_check(
+                trial, iface->conv2d_scales_backward(scales->joint, args, scales->workspace));
+        return;
+    }
+    for (int i = 0; i < CASE_SCALES; i++)
+        if (trial_check(trial, iface->conv2d_forward(scales->ops[i], args[i])))
+            (void)trial_check(trial, iface->conv2d_backward(scales->ops[i], args[i]));
+}
+
+void case_conv2d_scales(struct trial *trial, const void *from) {
+    const struct adele_device_iface *iface = trial->device->iface;
+    struct case_scales scales = {.joint = NULL};
+    if (make_scales(trial, from, &scales)) {
+        fill_scales(trial, &scales);
+        if (trial->status == ADELE_OK)
+            run_scales(trial, &scales);
+        trial_wait(trial);
+        (void)trial_check(trial, iface->synchronize(trial->device)); // before the ops' memory goes
+    }
+    iface->op_destroy(scales.joint);
+    for (int i = 0; i < CASE_SCALES; i++)
+        iface->op_destroy(scales.ops[i]);
+}
+
+// ---- others -------------------------------------------------------------------------------------
+
 void case_tensor(struct trial *trial, const void *from) {
     const struct adele_conv2d_desc *desc = from;
     (void)trial_tensor_sum(trial, "tensor", shape_in(desc));

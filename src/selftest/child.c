@@ -57,12 +57,13 @@ static bool is_of_family(const char *output, const void *context) {
     }
 }
 
-// The families to disable while `family` is tested: all tuned ones but itself. Packed weights and
-// graphs are used by tuned convolutions only; and where the plain kernels are faulty, others
-// replace them.
+// The families to disable while `family` is tested: all tuned ones but itself. Packed weights,
+// graphs and launches for several scales are used by tuned convolutions only; and where the plain
+// kernels are faulty, others replace them.
 static uint64_t families_off(const struct child *child, enum family family) {
     uint64_t of_op = families_of_op(family_op(family)), off = families_of_kind(FAMILY_TUNED);
     bool needs_others = family == ADELE_FAMILY_pack || family == ADELE_FAMILY_step_graph ||
+                        family == ADELE_FAMILY_conv2d_scales ||
                         (family_kind(family) != FAMILY_PLAIN &&
                          (child->left_out & of_op & families_of_kind(FAMILY_PLAIN)) != 0);
     return needs_others ? child->left_out : child->left_out | (off & ~family_bit(family));
@@ -156,9 +157,7 @@ static bool has_hopper(const struct child *child, const struct comparison *of) {
 
 static adele_status test_families(struct child *child, struct comparison *of, uint64_t families) {
     if (!has_hopper(child, of))
-        families &= ~(family_bit(ADELE_FAMILY_conv2d_hopper) |
-                      family_bit(ADELE_FAMILY_weight_gradient_hopper) |
-                      family_bit(ADELE_FAMILY_aspp_hopper));
+        families &= ~families_of_hopper();
     for (int i = 0; i < ADELE_FAMILY_COUNT; i++) {
         enum family family = (enum family)i;
         if ((families & ~child->left_out & family_bit(family)) == 0)
@@ -185,7 +184,8 @@ static adele_status test_case(struct child *child, const struct selftest_case *i
     if (item->tile != NULL)
         families &= family_bit(ADELE_FAMILY_conv2d_fma) | family_bit(ADELE_FAMILY_conv2d_mma) |
                     family_bit(ADELE_FAMILY_conv2d_hopper) |
-                    family_bit(ADELE_FAMILY_weight_gradient_hopper);
+                    family_bit(ADELE_FAMILY_weight_gradient_hopper) |
+                    family_bit(ADELE_FAMILY_conv2d_scales);
     if (families == 0)
         return ADELE_OK;
     selftest_describe(item, name, sizeof name);

@@ -22,6 +22,11 @@ set(split_no_end_to "tma_store_commit();")
 # Of conv2d_hopper.cu, where branches of a pyramid begin.
 set(pyramid_source_from [[tap.source + at.chunk * HOPPER_STEP]])
 set(pyramid_source_to [[at.chunk * HOPPER_STEP]])
+# Of conv2d_hopper_plan.cu: the tensors of a scale; where one lacks a parity, those of the next.
+set(scale_source_from [[hopper_describe(part->encode, product->source,]])
+set(scale_source_to [[hopper_describe(part->encode, products[0].source,]])
+set(scale_parity_from [[&products[part->targets[g].i_scale];]])
+set(scale_parity_to [[&products[g];]])
 # Of the weight gradient: conv2d_hopper_multiply.cuh, conv2d_weight_gradient_hopper.cu.
 set(gradient_weak_wait_from [[wgmma_wait<1>();]])
 set(gradient_weak_wait_to [[wgmma_wait<2>();]])

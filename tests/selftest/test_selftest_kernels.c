@@ -98,6 +98,8 @@ static const struct {
     {ADELE_FAMILY_cudnn, "conv2d_library_kernels.cu:tensor_add_kernel"},
     {ADELE_FAMILY_cudnn, "conv2d_library_kernels.cu:filter_add_kernel"},
     {ADELE_FAMILY_pack, "pack.cu:pack_all_kernel"},
+    {ADELE_FAMILY_conv2d_scales, "conv2d_hopper.cu:hopper_kernel"},
+    {ADELE_FAMILY_conv2d_scales, "conv2d_hopper.cu:add_tile_slots_kernel"},
     {ADELE_FAMILY_aspp_plain, "aspp_plain.cu:plain_kernel"},
     {ADELE_FAMILY_aspp_fma, "aspp.cu:aspp_kernel"},
     {ADELE_FAMILY_aspp_mma, "aspp.cu:aspp_kernel"},
@@ -187,9 +189,7 @@ static void a_kernel_that_is_wrong_is_found(void **state) {
         plant(fault);
         if (family_kind(kernels[i].family) == FAMILY_LIBRARY)
             install_libraries();
-        if (kernels[i].family == ADELE_FAMILY_conv2d_hopper ||
-            kernels[i].family == ADELE_FAMILY_weight_gradient_hopper ||
-            kernels[i].family == ADELE_FAMILY_aspp_hopper)
+        if ((family & families_of_hopper()) != 0)
             (void)setenv("SIMT_DEVICE", "hopper", 1);
         run_child(family, NULL);
         (void)unsetenv("SIMT_LIBRARIES");

@@ -84,15 +84,26 @@ static void compare(struct op_run *run, const char *name, struct adele_shape sha
     assert_true(sums_agree(name, op_result(run, name), op_values(run, name), shape, error));
 }
 
-static void compare_backward(struct op_run *run) {
+void conv2d_compare_dst(struct op_run *run) {
+    struct sums_error error = pass_error(run, run->problem.desc.conv2d.c_in);
+    compare(run, "dst", op_shape(run, "dst"), &error);
+}
+
+void conv2d_compare_d_src(struct op_run *run) {
+    struct sums_error error = pass_error(run, run->problem.desc.conv2d.c_out);
+    if (run->problem.desc.conv2d.needs_d_src)
+        compare(run, "d_src", op_shape(run, "d_src"), &error);
+}
+
+double conv2d_n_pixels(const struct op_run *run) {
+    struct adele_shape out = op_shape(run, "dst");
+    return (double)out.n * out.h * out.w;
+}
+
+void conv2d_compare_gradients(struct op_run *run, double n_pixels) {
     const struct adele_device *device = run->arena.device;
     const struct adele_conv2d_desc *desc = &run->problem.desc.conv2d;
     const char *engine = strstr(run->op->engine, "d_weight");
-    struct adele_shape out = op_shape(run, "dst");
-    struct sums_error of_src = pass_error(run, desc->c_out);
-    if (desc->needs_d_src)
-        compare(run, "d_src", op_shape(run, "d_src"), &of_src);
-    double n_pixels = (double)out.n * out.h * out.w;
     struct sums_error of_bias = {.n_terms = n_pixels, .relative = SUMS_STORED};
     struct sums_error of_weight = of_bias;
     if (strstr(engine != NULL ? engine : run->op->engine, "wino") != NULL)
@@ -114,12 +125,12 @@ void conv2d_check(struct adele_device *device, struct adele_conv2d_desc desc, bo
             round_to_tf32(&run);
         op_forward(&run);
         reference_conv2d_forward(&desc, &run.host.conv2d);
-        struct sums_error error = pass_error(&run, desc.c_in);
-        compare(&run, "dst", op_shape(&run, "dst"), &error);
+        conv2d_compare_dst(&run);
         if (desc.is_training) {
             op_backward(&run);
             reference_conv2d_backward(&desc, &run.host.conv2d);
-            compare_backward(&run);
+            conv2d_compare_d_src(&run);
+            conv2d_compare_gradients(&run, conv2d_n_pixels(&run));
         }
     }
     op_close(&run);
