@@ -141,8 +141,7 @@ static void disable_faulty(const char *name, struct adele_device *device) {
     (void)verdict_find(identity.text, &verdict);
     device->disabled_families = verdict.left_out;
     if (!verdict.is_complete && identity.is_cuda && strcmp(device->instruction_set, "sm_90") == 0)
-        device->disabled_families |= family_bit(ADELE_FAMILY_conv2d_hopper) |
-                                     family_bit(ADELE_FAMILY_weight_gradient_hopper);
+        device->disabled_families |= families_of_hopper();
 }
 
 static adele_status open_by_name(const char *name, enum adele_precision precision,
