@@ -166,8 +166,9 @@ void bench_tiles(FILE *to) {
             "\nAtrous pyramids, all rates in one launch; beside it a launch of the same kernel for "
             "each rate, and the tiles of mma.sync as far as these resources let them.\n");
     print_pyramids(to);
-    fprintf(to,
-            "\nWhat one launch for the three scales of a layer would take, which no kernel does: "
-            "beside three launches.\n");
+    fprintf(
+        to,
+        "\nThe three scales of a layer in one launch, as a step computes them; beside a launch for "
+        "each.\n");
     print_scales(to);
 }

@@ -87,8 +87,7 @@ void tile_model_pyramid_mma(const struct tile_pyramid *pyramid, struct tile_cost
 double tile_model_branches(const struct tile_pyramid *pyramid);
 // The weight gradient: steps, slots in the place of finished tiles, and the sum of the slots.
 void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out);
-// What no kernel does so far: n layers that differ in their sizes alone in one launch. Of the
-// weight gradient: the steps of all, with one set of slots.
+// n layers that differ in their sizes alone, the scales of a step, in one launch.
 void tile_model_scales(const struct tile_layer *layers, int n, struct tile_costs *out);
 void tile_model_gradient_scales(const struct tile_layer *layers, int n, struct tile_costs *out);
 #endif
