@@ -3,7 +3,9 @@
 // device/device.h). A pass that every scale's own op runs by the kernel for Hopper is one launch of
 // that kernel, whose tiles are those of all scales (conv2d_hopper_plan.cu): they have one set of
 // weights, so the small scales' tiles fill up the rounds of the large ones'. A tile adds up what it
-// adds up alone, in the same order; which tiles are split differs. The other passes run op by op.
+// adds up alone, in the same order; which tiles are split differs. Likewise the weight gradient,
+// whose sums run over the pixels of all scales (conv2d_weight_gradient_scales.cu). The other passes
+// run op by op.
 //
 // dst and d_src are overwritten (d_src is added to on request), d_weight and d_bias are added to.
 #include "conv2d/conv2d_parts.cuh"
@@ -17,10 +19,10 @@ struct conv2d_scales {
     struct cuda_op base;
     int n;
     const struct conv2d *scales[ADELE_MAX_SCALES]; // borrowed
-    // Of the forward pass and the data gradient.
-    bool is_joint[CONV2D_WEIGHT_GRADIENT];
-    struct hopper_plan plans[CONV2D_WEIGHT_GRADIENT];
-    char engine[128];
+    bool is_joint[CONV2D_PASSES];
+    struct hopper_plan plans[CONV2D_WEIGHT_GRADIENT]; // of the forward pass and the data gradient
+    struct weight_gradient_scales weight_gradient;
+    char engine[160];
 };
 
 // ---- create -------------------------------------------------------------------------------------
@@ -68,6 +70,24 @@ static bool is_joint(struct adele_op *const *ops, int n, enum conv2d_pass pass) 
     return all;
 }
 
+static void list_gradients(struct adele_op *const *ops, int n,
+                           const struct weight_gradient_plan **out) {
+    for (int i = 0; i < n; i++)
+        out[i] = &((const struct conv2d *)ops[i])->weight_gradient;
+}
+
+static bool is_joint_gradient(struct adele_op *const *ops, int n) {
+    const struct weight_gradient_plan *plans[ADELE_MAX_SCALES];
+    for (int i = 0; i < n; i++) {
+        const struct conv2d *scale = (const struct conv2d *)ops[i];
+        if (!conv2d_has_pass(scale, CONV2D_WEIGHT_GRADIENT) ||
+            scale->library[CONV2D_WEIGHT_GRADIENT].run != NULL)
+            return false;
+    }
+    list_gradients(ops, n, plans);
+    return weight_gradient_scales_fits(plans, n);
+}
+
 // All scales have the same packed weights, and so the same place of the slots behind them.
 static adele_status plan_pass(struct conv2d_scales *self, enum conv2d_pass pass) {
     const struct conv2d_gather *gathers[ADELE_MAX_SCALES];
@@ -80,18 +100,29 @@ static adele_status plan_pass(struct conv2d_scales *self, enum conv2d_pass pass)
     return ADELE_OK;
 }
 
+static adele_status plan_gradient(struct conv2d_scales *self, struct adele_op *const *ops) {
+    const struct weight_gradient_plan *plans[ADELE_MAX_SCALES];
+    list_gradients(ops, self->n, plans);
+    TRY(weight_gradient_scales_create(&self->base, plans, self->n, &self->weight_gradient));
+    self->base.op.workspace_bytes =
+        max(self->base.op.workspace_bytes, weight_gradient_scales_bytes(&self->weight_gradient));
+    return ADELE_OK;
+}
+
 static void name_engine(struct conv2d_scales *self) {
-    char names[CONV2D_WEIGHT_GRADIENT][32];
-    for (int pass = 0; pass < CONV2D_WEIGHT_GRADIENT; pass++) {
+    char names[CONV2D_PASSES][32];
+    for (int pass = 0; pass < CONV2D_PASSES; pass++) {
         snprintf(names[pass], sizeof names[pass], "one by one");
-        if (self->is_joint[pass])
+        if (self->is_joint[pass] && pass == CONV2D_WEIGHT_GRADIENT)
+            snprintf(names[pass], sizeof names[pass], "wgmma bf16 128x%d",
+                     self->weight_gradient.hopper.tiles.bn);
+        else if (self->is_joint[pass])
             hopper_plan_name(&self->plans[pass], names[pass], sizeof names[pass]);
         else if (!conv2d_has_pass(self->scales[0], (enum conv2d_pass)pass))
             snprintf(names[pass], sizeof names[pass], "none");
     }
     snprintf(self->engine, sizeof self->engine, "scales together: dst %s, d_src %s, d_weight %s",
-             names[CONV2D_FORWARD], names[CONV2D_DATA_GRADIENT],
-             self->scales[0]->desc.is_training ? "one by one" : "none");
+             names[CONV2D_FORWARD], names[CONV2D_DATA_GRADIENT], names[CONV2D_WEIGHT_GRADIENT]);
     self->base.op.engine = self->engine;
 }
 
@@ -101,12 +132,15 @@ adele_status cuda_conv2d_scales_create(const struct adele_device *device, int n,
     TRY(check_scales(device, n, ops));
     bool forward = is_joint(ops, n, CONV2D_FORWARD);
     bool data_gradient = is_joint(ops, n, CONV2D_DATA_GRADIENT);
-    if ((!forward && !data_gradient) || family_is_disabled(device, ADELE_FAMILY_conv2d_scales))
+    bool weight_gradient = is_joint_gradient(ops, n);
+    if ((!forward && !data_gradient && !weight_gradient) ||
+        family_is_disabled(device, ADELE_FAMILY_conv2d_scales))
         return ADELE_OK; // nothing would be one launch
     TRY(op_create(device, ADELE_OP_COUNT, &self, out));
     self->n = n;
     self->is_joint[CONV2D_FORWARD] = forward;
     self->is_joint[CONV2D_DATA_GRADIENT] = data_gradient;
+    self->is_joint[CONV2D_WEIGHT_GRADIENT] = weight_gradient;
     for (int i = 0; i < n; i++) {
         self->scales[i] = (const struct conv2d *)ops[i];
         self->base.op.flops_forward += ops[i]->flops_forward;
@@ -115,6 +149,8 @@ adele_status cuda_conv2d_scales_create(const struct adele_device *device, int n,
     for (int pass = 0; pass < CONV2D_WEIGHT_GRADIENT; pass++)
         if (self->is_joint[pass])
             TRY(plan_pass(self, (enum conv2d_pass)pass));
+    if (weight_gradient)
+        TRY(plan_gradient(self, ops));
     name_engine(self);
     return ADELE_OK;
 }
@@ -133,6 +169,19 @@ static adele_status run_joint(const struct conv2d_scales *self, enum conv2d_pass
     }
     return hopper_run(context_of(self->base.op.device), &self->plans[pass], products,
                       (float *)((char *)workspace + first->direct[pass].slots_offset));
+}
+
+static adele_status run_joint_gradient(const struct conv2d_scales *self,
+                                       const struct adele_conv2d_args *const *args,
+                                       void *workspace) {
+    const void *src[ADELE_MAX_SCALES], *d_dst[ADELE_MAX_SCALES];
+    float *d_bias = self->scales[0]->desc.has_bias ? args[0]->d_bias : NULL;
+    for (int i = 0; i < self->n; i++) {
+        src[i] = args[i]->src;
+        d_dst[i] = args[i]->d_dst;
+    }
+    return weight_gradient_scales_run(context_of(self->base.op.device), &self->weight_gradient, src,
+                                      d_dst, args[0]->d_weight, d_bias, workspace);
 }
 
 static adele_status run_each(const struct conv2d_scales *self, enum conv2d_pass pass,
@@ -159,7 +208,8 @@ adele_status cuda_conv2d_scales_backward(struct adele_op *op,
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "conv2d_scales: backward of ops created for inference");
     TRY(make_current(op->device));
-    TRY(run_each(self, CONV2D_WEIGHT_GRADIENT, args));
+    TRY(self->is_joint[CONV2D_WEIGHT_GRADIENT] ? run_joint_gradient(self, args, workspace)
+                                               : run_each(self, CONV2D_WEIGHT_GRADIENT, args));
     if (!self->scales[0]->desc.needs_d_src || args[0]->d_src == NULL)
         return ADELE_OK;
     return self->is_joint[CONV2D_DATA_GRADIENT]

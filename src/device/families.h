@@ -36,7 +36,7 @@ enum family_kind {
     X(cublas, conv2d, LIBRARY)                                                                     \
     X(cudnn, conv2d, LIBRARY)                                                                      \
     X(pack, pack, TUNED)           /* without it each convolution packs its own weights */         \
-    X(conv2d_scales, COUNT, TUNED) /* on conv2d_hopper; without it one launch for each scale */    \
+    X(conv2d_scales, COUNT, TUNED) /* of Hopper; without it one launch for each scale */           \
     X(aspp_plain, aspp, PLAIN)                                                                     \
     X(aspp_fma, aspp, TUNED)                                                                       \
     X(aspp_mma, aspp, TUNED)                                                                       \

@@ -189,20 +189,26 @@ static void compare_with_own(struct scales *scales, float *const dst[], float *c
 static void check_case(struct adele_device *device, const struct scales_case *row, bool has_bias,
                        bool accumulate) {
     struct scales scales;
-    float *dst[ADELE_MAX_SCALES], *d_src[ADELE_MAX_SCALES];
+    float *dst[ADELE_MAX_SCALES], *d_src[ADELE_MAX_SCALES], *d_bias = NULL;
     hopper_choose(row->tile, row->blocks);
     scales_open(&scales, device, row, has_bias, accumulate);
     if (strstr(scales.joint->engine, row->engine) == NULL)
         fail_msg("\"%s\" instead of \"%s\"", scales.joint->engine, row->engine);
+    if (strstr(scales.joint->engine, "d_weight wgmma bf16") == NULL)
+        fail_msg("no joint weight gradient: \"%s\"", scales.joint->engine);
     for (int i = 0; i < scales.n; i++) {
         op_forward(&scales.runs[i]);
         op_backward(&scales.runs[i]);
         dst[i] = op_result(&scales.runs[i], "dst");
         d_src[i] = op_result(&scales.runs[i], "d_src");
     }
+    if (has_bias)
+        d_bias = op_result(&scales.runs[0], "d_bias");
     start(&scales);
     run_joint(&scales);
     compare_with_own(&scales, dst, d_src);
+    if (has_bias)
+        op_compare_bits(&scales.runs[0], "d_bias", d_bias); // added scale by scale, in order
     compare_with_reference(&scales);
     scales_close(&scales);
     hopper_choose_nothing();
@@ -276,7 +282,7 @@ static void check_without_d_src(struct adele_device *device) {
 // because a scale has another dst.
 static void check_recorded(struct adele_device *device) {
     struct scales scales;
-    const float *first = NULL, *d_first = NULL;
+    const float *first = NULL, *d_first = NULL, *d_weight = NULL;
     if (!hopper_is_tuned(device))
         return;
     scales_open(&scales, device, &small, false, true);
@@ -294,9 +300,11 @@ static void check_recorded(struct adele_device *device) {
         if (step == 0) {
             first = op_result(&scales.runs[1], "dst");
             d_first = op_result(&scales.runs[1], "d_src");
+            d_weight = op_result(&scales.runs[0], "d_weight");
         }
         op_compare_bits(&scales.runs[1], "dst", first);
         op_compare_bits(&scales.runs[1], "d_src", d_first);
+        op_compare_bits(&scales.runs[0], "d_weight", d_weight);
     }
     compare_with_reference(&scales);
     scales_close(&scales);
@@ -379,8 +387,8 @@ static void check_errors(struct adele_device *device) {
 
 // ---- the choice ---------------------------------------------------------------------------------
 
-// Whether there is a joint op of the row's scales, for training or for inference; its backward pass
-// is refused in the latter.
+// Whether there is a joint op of the row's scales, for training or for inference, whose engine has
+// the row's text; its backward pass is refused in the latter.
 static bool is_joint(struct adele_device *device, const struct scales_case *row, bool is_training) {
     const struct adele_device_iface *iface = device->iface;
     struct adele_op *ops[ADELE_MAX_SCALES] = {NULL}, *joint = NULL;
@@ -391,6 +399,8 @@ static bool is_joint(struct adele_device *device, const struct scales_case *row,
     }
     check_ok(iface->conv2d_scales_create(device, row->n_scales, ops, &joint));
     bool is_there = joint != NULL;
+    if (is_there && row->engine != NULL && strstr(joint->engine, row->engine) == NULL)
+        fail_msg("\"%s\" instead of \"%s\"", joint->engine, row->engine);
     if (is_there && !is_training)
         assert_int_equal(iface->conv2d_scales_backward(joint, NULL, NULL), ADELE_INVALID_ARGUMENT);
     iface->op_destroy(joint);
@@ -399,24 +409,39 @@ static bool is_joint(struct adele_device *device, const struct scales_case *row,
     return is_there;
 }
 
-// What no kernel of Hopper runs is left to the scales' own ops, and so is everything where the
-// family or that of the kernel is disabled.
+// What no kernel of Hopper runs is left to the scales' own ops, and so is what a disabled family
+// would run; and a weight gradient of large maps, whose boxes of equal numbers of pixels would cost
+// more than one launch spares.
+#define BIT(family) ((uint64_t)1 << ADELE_FAMILY_##family)
 static void check_choice(struct adele_device *device) {
-    static const struct scales_case rows[] = {
-        {{1, 64, 64, 3, 1, 1, 1}, 2, {{9, 9}, {5, 7}}, NULL, NULL, NULL},
-        {{1, 64, 64, 3, 2, 1, 1}, 2, {{9, 9}, {5, 7}}, NULL, NULL, NULL}, // the data gradient alone
-        {{1, 40, 64, 3, 1, 1, 1}, 2, {{9, 9}, {5, 7}}, NULL, NULL, NULL},
+    static const struct {
+        struct scales_case scales;
+        bool is_training, is_joint;
+        uint64_t disabled;
+    } rows[] = {
+#define USUAL(c_in, stride, engine)                                                                \
+    {{1, c_in, 64, 3, stride, 1, 1}, 2, {{9, 9}, {5, 7}}, NULL, NULL, engine}
+        {USUAL(64, 1, "d_src wgmma bf16 128x64, d_weight wgmma bf16 128x64"), true, true, 0},
+        {USUAL(64, 1, "dst wgmma bf16 128x64, d_src none, d_weight none"), false, true, 0},
+        {USUAL(64, 2, "dst one by one, d_src wgmma bf16 128x64, d_weight wgmma"), true, true, 0},
+        {USUAL(64, 2, NULL), false, false, 0},
+        {USUAL(40, 1, NULL), true, false, 0},
+        {USUAL(64, 1, NULL), true, false, BIT(conv2d_scales)},
+        {USUAL(64, 1, "d_src one by one, d_weight wgmma"), true, true, BIT(conv2d_hopper)},
+        {USUAL(64, 1, "d_weight one by one"), true, true, BIT(weight_gradient_hopper)},
+        {USUAL(64, 1, NULL), true, false, BIT(conv2d_hopper) | BIT(weight_gradient_hopper)},
+#undef USUAL
+        {{{5, 2048, 64, 3, 1, 24, 24}, 2, {{56, 56}, {73, 73}}, NULL, NULL, "d_weight one by one"},
+         true,
+         true,
+         0},
     };
     const bool is_tuned = hopper_is_tuned(device);
-    assert_true(is_joint(device, &rows[0], true) == is_tuned);
-    assert_true(is_joint(device, &rows[0], false) == is_tuned);
-    assert_true(is_joint(device, &rows[1], true) == is_tuned);
-    assert_false(is_joint(device, &rows[1], false));
-    assert_false(is_joint(device, &rows[2], true));
-    device->disabled_families = family_bit(ADELE_FAMILY_conv2d_scales);
-    assert_false(is_joint(device, &rows[0], true));
-    device->disabled_families = family_bit(ADELE_FAMILY_conv2d_hopper);
-    assert_false(is_joint(device, &rows[0], true));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        device->disabled_families = rows[i].disabled;
+        assert_int_equal(is_joint(device, &rows[i].scales, rows[i].is_training),
+                         is_tuned && rows[i].is_joint);
+    }
     device->disabled_families = 0;
 }
 

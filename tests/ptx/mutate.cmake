@@ -36,6 +36,11 @@ set(gradient_no_fence_from [[fence_proxy_async();]])
 set(gradient_no_fence_to "")
 set(gradient_no_end_from "cluster_sync();\n}")
 set(gradient_no_end_to "__syncwarp();\n}")
+# Of several scales, the tensors and the box of the first.
+set(gradient_maps_from "maps.scales[run.scale]")
+set(gradient_maps_to "maps.scales[0]")
+set(gradient_box_from [[box_h = product.boxes[run.scale].h]])
+set(gradient_box_to [[box_h = product.boxes[0].h]])
 
 if("${${NAME}_from}" STREQUAL "")
   message(FATAL_ERROR "no mutant of the name ${NAME}")
