@@ -5,15 +5,17 @@
 //
 //   bench_step [--pipeline segthor|voc] [--width 16] [--batch 5] [--size 128] [--categories 4]
 //              [--steps 10] [--device cpu] [--precision fp32|tf32|bf16] [--rate R]
-//              [--export FILE.safetensors]
+//              [--scales together|turns] [--export FILE.safetensors]
 //
-// R is the learning rate; default: the pipeline's.
+// R is the learning rate; default: the pipeline's. --scales turns: the network runs at one scale
+// after the other, also where the device has ops for a convolution at all scales.
 //
 // Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the losses
 // of the first steps, and peak memory in MB. --export writes the inputs of the first step:
 // weights by their PyTorch names, images of every scale, labels; so that a peer can do the same
 // steps. bench/pytorch_step.py measures PyTorch on the CPU, compare_step.py runs the two in
 // alternation; pytorch_peer.py does both in one process, on a GPU too.
+#include "base/fail.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "nn/plan.h"
@@ -30,7 +32,7 @@
 
 struct bench {
     int width, batch, size, n_categories, n_steps;
-    bool is_voc;
+    bool is_voc, takes_turns;
     double rate; // 0: the pipeline's
     const char *device_name, *export_path;
     enum adele_precision precision;
@@ -39,6 +41,7 @@ struct bench {
     struct adele_device *device;
     struct network *network;
     struct plan *plans[N_SCALES];
+    struct plan_group *group; // NULL: they take turns
     struct adele_op *loss, *sgd;
     uint8_t *labels; // plain (N, H, W), device
     int64_t *counts;
@@ -169,6 +172,8 @@ static void setup(struct bench *bench) {
         int size = (int)floor(bench->size * scales[k]);
         check(network_plan(bench->network, bench->batch, size, size, true, &bench->plans[k]));
     }
+    if (!bench->takes_turns)
+        check(network_group(bench->network, N_SCALES, bench->plans, &bench->group));
     check(network_allocate(bench->network));
     create_loss(bench);
     create_optimizer(bench);
@@ -179,6 +184,18 @@ static void setup(struct bench *bench) {
     fill_inputs(bench);
 }
 
+static adele_status run_forward(struct bench *bench) {
+    for (int k = 0; bench->group == NULL && k < N_SCALES; k++)
+        TRY(plan_forward(bench->plans[k], true));
+    return bench->group != NULL ? plan_group_forward(bench->group, true) : ADELE_OK;
+}
+
+static adele_status run_backward(struct bench *bench) {
+    for (int k = 0; bench->group == NULL && k < N_SCALES; k++)
+        TRY(plan_backward(bench->plans[k]));
+    return bench->group != NULL ? plan_group_backward(bench->group) : ADELE_OK;
+}
+
 static void run_ops(struct bench *bench) {
     const struct adele_device_iface *iface = bench->device->iface;
     check(network_zero_gradients(bench->network));
@@ -187,14 +204,13 @@ static void run_ops(struct bench *bench) {
                                    .counts = bench->counts,
                                    .sums = bench->sums,
                                    .workspace = bench->workspace};
+    check(run_forward(bench));
     for (int k = 0; k < N_SCALES; k++) {
-        check(plan_forward(bench->plans[k], true));
         loss.logits[k] = plan_output(bench->plans[k]);
         loss.d_logits[k] = plan_d_output(bench->plans[k]);
     }
     check(iface->loss_forward(bench->loss, &loss));
-    for (int k = 0; k < N_SCALES; k++)
-        check(plan_backward(bench->plans[k]));
+    check(run_backward(bench));
     double rate = bench->rate > 0.0 ? bench->rate : bench->is_voc ? 0.001 : 0.01;
     struct adele_sgd_args sgd = {.weights = network_writable_weights(bench->network),
                                  .gradients = network_gradients(bench->network),
@@ -247,6 +263,11 @@ static int parse_pipeline(const char *text, bool *is_voc) {
     return *is_voc || strcmp(text, "segthor") == 0;
 }
 
+static int parse_scales(const char *text, bool *takes_turns) {
+    *takes_turns = strcmp(text, "turns") == 0;
+    return *takes_turns || strcmp(text, "together") == 0;
+}
+
 static void parse(struct bench *bench, int argc, char **argv) {
     struct {
         const char *name;
@@ -279,6 +300,8 @@ static void parse(struct bench *bench, int argc, char **argv) {
             is_known = parse_precision(argv[i + 1], &bench->precision);
         if (i + 1 < argc && strcmp(argv[i], "--pipeline") == 0)
             is_known = parse_pipeline(argv[i + 1], &bench->is_voc);
+        if (i + 1 < argc && strcmp(argv[i], "--scales") == 0)
+            is_known = parse_scales(argv[i + 1], &bench->takes_turns);
         if (!is_known) {
             fprintf(stderr, "bench_step: wrong argument '%s'\n", argv[i]);
             exit(2);
