@@ -13,17 +13,19 @@ static void shapes_of(const struct weight_gradient_plan *const *plans, int n,
         out[i] = plans[i]->shape;
 }
 
-// Boxes of equal numbers of pixels may take more steps than the best ones of each scale.
+// Boxes of equal numbers of pixels may take more steps than the best ones of each scale, which
+// costs more than fewer slots spare where the maps are large.
 bool weight_gradient_scales_fits(const struct weight_gradient_plan *const *plans, int n) {
     struct conv2d_shape shapes[ADELE_MAX_SCALES];
     int64_t apart = 0;
     for (int i = 0; i < n; i++) {
         if (plans[i]->kernel != WEIGHT_GRADIENT_HOPPER)
             return false;
-        apart += plans[i]->hopper.tiles.level;
+        apart += gradient_tiles_cost(&plans[i]->hopper.tiles);
     }
     shapes_of(plans, n, shapes);
-    return weight_gradient_hopper_tiles(shapes, n).level <= apart;
+    const struct gradient_tiles tiles = weight_gradient_hopper_tiles(shapes, n);
+    return gradient_tiles_cost(&tiles) <= apart;
 }
 
 adele_status weight_gradient_scales_create(struct cuda_op *op,

@@ -301,6 +301,13 @@ void gradient_tiles_choose(struct gradient_tiles *tiles) {
     tiles->level = lowest_level(tiles);
 }
 
+int64_t gradient_tiles_cost(const struct gradient_tiles *tiles) {
+    const int64_t weights = (int64_t)tiles->n_chunks * GRADIENT_CHANNELS * tiles->c_out;
+    const int64_t of_segment = gradient_slot_cost(tiles) * (tiles->is_paired ? 2 : 1);
+    const int64_t sums = deal_out(tiles, tiles->level, NULL) * of_segment;
+    return tiles->level + (sums + 2 * weights * (int64_t)sizeof(float)) / GRADIENT_BLOCKS;
+}
+
 int gradient_tiles_list(const struct gradient_tiles *tiles, struct gradient_segment *segments,
                         struct gradient_run *runs, int *n_runs, int *starts, int *slots) {
     struct listing list = {segments, runs, starts, slots, 0};

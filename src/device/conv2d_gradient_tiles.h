@@ -87,6 +87,9 @@ int gradient_tile_count(const struct gradient_tiles *tiles);
 // nearly every layer (bench/tile_model.h).
 int64_t gradient_step_cost(const struct gradient_tiles *tiles);
 int64_t gradient_slot_cost(const struct gradient_tiles *tiles);
+// Of all: the level, and a block's share of what the kernel that adds up the slots reads and
+// writes.
+int64_t gradient_tiles_cost(const struct gradient_tiles *tiles);
 // Segments in the order of tiles, which is that of workers too; returns their number, at most tiles
 // + workers. Worker w has segments [starts[w], starts[w + 1]), tile t [slots[t], slots[t + 1]),
 // none where all its taps are in the padding. Small layers leave workers without a segment. *n_runs

@@ -215,21 +215,25 @@ static void shares_cost_the_same(void **state) {
 
 // ---- scales -------------------------------------------------------------------------------------
 
-// The three scales of a step, where each alone leaves most of a GPU without work. The common number
-// of pixels is one that boxes of all sizes can have.
+// The three scales of a step: where each alone leaves most of a GPU without work, all cost much
+// less than one by one. The common number of pixels is one that boxes of all sizes can have. Large
+// maps need more steps for that, which fewer slots make up for or do not.
 static void scales_fill_the_gpu_together(void **state) {
     (void)state;
     static const struct {
         int shape[9], sizes[3], box_pixels;
         int per_cent; // of the levels of the scales, one by one
+        bool gains;
     } rows[] = {
-        {{1, 512, 16, 16, 512, 3, 1, 2, 2}, {12, 16, 20}, 60, 50},
-        {{5, 256, 28, 28, 256, 3, 1, 1, 1}, {20, 28, 37}, 60, 80},
-        {{5, 1024, 28, 28, 512, 1, 1, 0, 1}, {20, 28, 37}, 64, 80},
+        {{1, 512, 16, 16, 512, 3, 1, 2, 2}, {12, 16, 20}, 60, 50, true},
+        {{5, 256, 28, 28, 256, 3, 1, 1, 1}, {20, 28, 37}, 60, 80, true},
+        {{5, 1024, 28, 28, 512, 1, 1, 0, 1}, {20, 28, 37}, 64, 80, true},
+        {{10, 512, 56, 56, 512, 3, 1, 1, 1}, {40, 56, 84}, 64, 101, true},
+        {{9, 2048, 56, 56, 64, 3, 1, 24, 24}, {40, 56, 73}, 63, 104, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct gradient_tiles all = tiles_of(rows[i].shape);
-        int64_t apart = 0;
+        int64_t apart = 0, cost_apart = 0;
         all.n_scales = 0;
         for (int j = 0; j < 3; j++) {
             struct gradient_tiles one = tiles_of(rows[i].shape);
@@ -238,10 +242,13 @@ static void scales_fill_the_gpu_together(void **state) {
             add_scale(&all, rows[i].shape, rows[i].sizes[j], rows[i].sizes[j]);
             gradient_tiles_choose(&one);
             apart += one.level;
+            cost_apart += gradient_tiles_cost(&one);
         }
         gradient_tiles_choose(&all);
         assert_int_equal(all.box_pixels, rows[i].box_pixels);
         assert_true(100 * all.level <= rows[i].per_cent * apart);
+        assert_true(gradient_tiles_cost(&all) > all.level);
+        assert_int_equal(gradient_tiles_cost(&all) <= cost_apart, rows[i].gains);
     }
 }
 

@@ -431,7 +431,12 @@ static void check_choice(struct adele_device *device) {
         {USUAL(64, 1, "d_weight one by one"), true, true, BIT(weight_gradient_hopper)},
         {USUAL(64, 1, NULL), true, false, BIT(conv2d_hopper) | BIT(weight_gradient_hopper)},
 #undef USUAL
-        {{{5, 2048, 64, 3, 1, 24, 24}, 2, {{56, 56}, {73, 73}}, NULL, NULL, "d_weight one by one"},
+        {{{9, 2048, 64, 3, 1, 24, 24},
+          3,
+          {{40, 40}, {56, 56}, {73, 73}},
+          NULL,
+          NULL,
+          "d_weight one by one"},
          true,
          true,
          0},
