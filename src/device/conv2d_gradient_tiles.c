@@ -64,15 +64,17 @@ static void set_box(struct gradient_scale *scale, struct box_size box) {
     scale->box_w = box.w;
 }
 
-// As box_search, of the boxes of exactly so many pixels, which may be larger than the map.
-static int64_t search_exact_box(const struct axis_costs *costs, int n_images, int n_pixels,
-                                struct box_size *best) {
+// As box_search, of the boxes of exactly so many pixels; INT64_MAX: there is none.
+static int64_t search_exact_box(const struct axis_costs *costs, const struct gradient_scale *scale,
+                                int n_pixels, struct box_size *best) {
     int64_t least = INT64_MAX;
-    for (int w = n_pixels; w >= 1; w--)
-        for (int h = 1; n_pixels % w == 0 && h <= n_pixels / w; h++) {
+    for (int w = n_pixels < scale->w_out ? n_pixels : scale->w_out; w >= 1; w--)
+        for (int h = 1; n_pixels % w == 0 && h <= n_pixels / w && h <= scale->h_out; h++) {
             int n = n_pixels / w / h;
-            int64_t cost = costs->of_width[w] * costs->of_height[h] * divide_up(n_images, n);
-            if (n_pixels % (w * h) == 0 && cost < least) {
+            if (n_pixels % (w * h) != 0 || n > scale->n)
+                continue;
+            int64_t cost = costs->of_width[w] * costs->of_height[h] * divide_up(scale->n, n);
+            if (cost < least) {
                 least = cost;
                 *best = (struct box_size){n, h, w};
             }
@@ -87,9 +89,11 @@ static void choose_equal_boxes(struct gradient_tiles *tiles, const struct axis_c
     for (int n_pixels = GRADIENT_PIXELS; n_pixels >= 1; n_pixels--) {
         struct box_size boxes[ADELE_MAX_SCALES] = {0};
         int64_t cost = 0;
-        for (int i = 0; i < tiles->n_scales; i++)
-            cost += search_exact_box(&costs[i], tiles->scales[i].n, n_pixels, &boxes[i]);
-        if (cost >= least)
+        for (int i = 0; i < tiles->n_scales && cost < least; i++) {
+            int64_t of_scale = search_exact_box(&costs[i], &tiles->scales[i], n_pixels, &boxes[i]);
+            cost = of_scale < least ? cost + of_scale : least;
+        }
+        if (cost >= least) // one pixel is a box of each scale
             continue;
         least = cost;
         for (int i = 0; i < tiles->n_scales; i++)

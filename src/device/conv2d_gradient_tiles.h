@@ -45,7 +45,7 @@ extern "C" {
 
 struct gradient_scale {
     int n, h_in, w_in, h_out, w_out; // images, extents of source and target
-    // Filled in by gradient_tiles_choose. A box may be larger than the tensors.
+    // Filled in by gradient_tiles_choose.
     int box_n, box_h, box_w;
 };
 

@@ -107,6 +107,8 @@ static void check_scale(const struct gradient_tiles *t, int i_scale) {
     unsigned char *seen = malloc(n_pixels);
     assert_non_null(seen);
     assert_int_equal(scale->box_n * scale->box_h * scale->box_w, t->box_pixels);
+    assert_true(scale->box_n <= scale->n && scale->box_h <= scale->h_out &&
+                scale->box_w <= scale->w_out);
     for (int tile = 0; tile < gradient_tile_count(t); tile++) {
         memset(seen, 0, n_pixels);
         for (int slot = slots[tile]; slot < slots[tile + 1]; slot++)
