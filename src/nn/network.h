@@ -97,8 +97,8 @@ ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h
 // of a step's scales. Where the device runs a convolution of all of them as one op
 // (device.h, conv2d_scales_create), they run together, node by node, and need memory for gradients
 // and workspace at the same time; otherwise one after the other, as without a group. n: 1 to
-// ADELE_MAX_SCALES. Before network_allocate; the group is the network's and stays valid as long as
-// its plans.
+// ADELE_MAX_SCALES. They need a network_allocate after it, because their memory may move; the group
+// is the network's and stays valid as long as its plans.
 struct plan_group;
 ADELE_MUST_CHECK adele_status network_group(struct network *network, int n,
                                             struct plan *const *plans, struct plan_group **out);

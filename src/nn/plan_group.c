@@ -12,17 +12,26 @@
 
 // ---- creation -----------------------------------------------------------------------------------
 
-static adele_status check_plans(int n, struct plan *const *plans) {
+static bool is_among(const struct plan *plan, int n, struct plan *const *plans) {
+    for (int i = 0; i < n; i++)
+        if (plans[i] == plan)
+            return true;
+    return false;
+}
+
+static adele_status check_plans(const struct network *network, int n, struct plan *const *plans) {
     if (n < 1 || n > ADELE_MAX_SCALES)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "a group of %d plans, not of 1 to %d", n,
                     ADELE_MAX_SCALES);
     const struct adele_shape first = plan_input_shape(plans[0]);
     for (int i = 0; i < n; i++) {
-        struct adele_shape shape = plan_input_shape(plans[i]);
-        if (!plans[i]->is_training || plans[i]->group != NULL || shape.n != first.n)
+        const struct plan *plan = plans[i];
+        bool is_grouped = plan->group != NULL || is_among(plan, i, plans);
+        if (plan->network != network || !plan->is_training || is_grouped ||
+            plan_input_shape(plan).n != first.n)
             return FAIL(ADELE_INVALID_ARGUMENT, "",
-                        "plan %d of a group is not one for training, is in a group already, or has "
-                        "another number of images",
+                        "plan %d of a group is not a training plan of its network, is in a group "
+                        "already, or has another number of images",
                         i);
     }
     return ADELE_OK;
@@ -58,6 +67,7 @@ static void place_plans(struct plan_group *group) {
     for (int k = 0; k < group->n; k++) {
         struct plan *plan = group->plans[k];
         plan->group = group;
+        plan->is_bound = false; // its part of the shared region may lie elsewhere from now on
         plan->shared_first = group->n_convolutions > 0 ? end : 0;
         end += plan->memory.shared_bytes;
         most = larger(most, plan->memory.shared_bytes);
@@ -69,7 +79,7 @@ static void place_plans(struct plan_group *group) {
 adele_status plan_group_create(struct network *network, int n, struct plan *const *plans,
                                struct plan_group **out) {
     OWNED_BY(plan_group_destroy) struct plan_group *group = NULL;
-    TRY(check_plans(n, plans));
+    TRY(check_plans(network, n, plans));
     TRY(ALLOCATE(&group, 1));
     group->network = network;
     group->n = n;

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "support/networks.h"
 #include "support/plan_overlap.h"
+#include "support/scales_device.h"
 #include "support/uniform_device.h"
 
 #define MAX_NODES 128
@@ -274,9 +275,12 @@ static void assert_close(float got, float want) {
         fail_msg("got %g, want %g", (double)got, (double)want);
 }
 
+static struct adele_device together; // scales_device.h
+
 struct fixture {
     struct network *network;
     struct plan *train[2], *infer[2];
+    struct plan_group *group; // of `train`
 };
 
 static void step(struct fixture *fixture, float *want_gradients) {
@@ -287,23 +291,19 @@ static void step(struct fixture *fixture, float *want_gradients) {
         uniform_fill(plan_input(fixture->train[k]), plan_input_shape(fixture->train[k]),
                      0.5F + (float)k);
     // All forwards come before the first backward, as in a step of several scales.
+    if (plan_group_forward(fixture->group, true) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
     for (int k = 0; k < 2; k++) {
         struct plan *plan = fixture->train[k];
         reference_forward(graph, weights, 0.5F + (float)k, values[k]);
-        if (plan_forward(plan, true) != ADELE_OK)
-            fail_msg("%s", adele_error_message());
-    }
-    for (int k = 0; k < 2; k++) {
-        struct plan *plan = fixture->train[k];
         assert_close(uniform_value(plan_output(plan), plan_output_shape(plan)),
                      values[k][graph->output]);
         uniform_fill(plan_d_output(plan), plan_output_shape(plan), 1.0F - 0.25F * (float)k);
     }
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 2; k++)
         reference_backward(graph, weights, values[k], 1.0F - 0.25F * (float)k, want_gradients);
-        if (plan_backward(fixture->train[k]) != ADELE_OK)
-            fail_msg("%s", adele_error_message());
-    }
+    if (plan_group_backward(fixture->group) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
     for (int k = 0; k < 2; k++)
         uniform_fill(plan_input(fixture->infer[k]), plan_input_shape(fixture->infer[k]),
                      2.0F + (float)k);
@@ -317,10 +317,17 @@ static void step(struct fixture *fixture, float *want_gradients) {
     }
 }
 
-static void fixture_create(struct fixture *fixture, struct graph *graph) {
-    assert_int_equal(network_create_from_graph(&uniform_device, graph, 7, ADELE_PRECISION_FP32,
-                                               &fixture->network),
-                     ADELE_OK);
+// On a device that runs the convolutions of both training plans as one op, or on one that does not.
+static void fixture_create(struct fixture *fixture, struct graph *graph, bool is_together) {
+    const struct adele_device *device = &uniform_device;
+    if (is_together) {
+        together = uniform_device;
+        scales_device_wrap(&together);
+        device = &together;
+    }
+    assert_int_equal(
+        network_create_from_graph(device, graph, 7, ADELE_PRECISION_FP32, &fixture->network),
+        ADELE_OK);
     static const int sizes[2] = {32, 64};
     for (int k = 0; k < 2; k++) {
         if (network_plan(fixture->network, 2, sizes[k], sizes[k], true, &fixture->train[k]) !=
@@ -329,7 +336,8 @@ static void fixture_create(struct fixture *fixture, struct graph *graph) {
                 ADELE_OK)
             fail_msg("%s", adele_error_message());
     }
-    if (network_allocate(fixture->network) != ADELE_OK)
+    if (network_group(fixture->network, 2, fixture->train, &fixture->group) != ADELE_OK ||
+        network_allocate(fixture->network) != ADELE_OK)
         fail_msg("%s", adele_error_message());
 }
 
@@ -338,13 +346,14 @@ static void fixture_create(struct fixture *fixture, struct graph *graph) {
 static void random_graphs_never_overwrite_what_is_needed(void **state) {
     (void)state;
     int n_accumulated = 0, n_residuals = 0, n_joined = 0, n_pyramids = 0, n_recomputed = 0;
+    int n_together = 0;
     for (uint32_t seed = 0; seed < 150; seed++) {
         struct random_stream stream;
         random_stream_init(&stream, seed, RANDOM_TEST, 0, 0);
         struct sketch sketch;
         random_graph(&sketch, &stream);
         struct fixture fixture;
-        fixture_create(&fixture, &sketch.graph);
+        fixture_create(&fixture, &sketch.graph, seed % 2 == 1);
         const struct graph *graph = network_graph(fixture.network);
         for (int k = 0; k < 2; k++) {
             plan_assert_no_overlap(fixture.train[k]);
@@ -364,6 +373,7 @@ static void random_graphs_never_overwrite_what_is_needed(void **state) {
             n_pyramids += graph->nodes[i].kind == NODE_ASPP;
             n_recomputed += fixture.train[0]->steps[i].recompute_for > i;
         }
+        n_together += fixture.group->n_convolutions;
         free(want);
         network_destroy(fixture.network);
         graph_deinit(&sketch.graph);
@@ -374,24 +384,27 @@ static void random_graphs_never_overwrite_what_is_needed(void **state) {
     assert_true(n_joined > 20);
     assert_true(n_pyramids > 50);
     assert_true(n_recomputed > 50);
+    assert_true(n_together > 50);
 }
 
 static void a_step_allocates_nothing(void **state) {
     (void)state;
     struct network_config config = {.name = "unet", .n_channels = 3, .n_categories = 2, .width = 5};
-    struct graph graph;
-    graph_init(&graph);
-    assert_int_equal(unet_build(&graph, config.n_channels, config.n_categories, config.width),
-                     ADELE_OK);
-    struct fixture fixture;
-    fixture_create(&fixture, &graph);
-    float *want = calloc((size_t)network_graph(fixture.network)->n_weights, sizeof *want);
-    assert_non_null(want);
-    memory_fail_at(-1);
-    step(&fixture, want);
-    assert_int_equal(memory_count(), 0);
-    free(want);
-    network_destroy(fixture.network);
+    for (int is_together = 0; is_together < 2; is_together++) {
+        struct graph graph;
+        graph_init(&graph);
+        assert_int_equal(unet_build(&graph, config.n_channels, config.n_categories, config.width),
+                         ADELE_OK);
+        struct fixture fixture;
+        fixture_create(&fixture, &graph, is_together == 1);
+        float *want = calloc((size_t)network_graph(fixture.network)->n_weights, sizeof *want);
+        assert_non_null(want);
+        memory_fail_at(-1);
+        step(&fixture, want);
+        assert_int_equal(memory_count(), 0);
+        free(want);
+        network_destroy(fixture.network);
+    }
 }
 
 int main(void) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The parts of a batch on several ranks: the same files as one process writes, byte by byte, also
 // of runs that are interrupted at one rank and resumed on another number of them, and of runs in
-// which a rank alone has a loss that is not finite. This program is its own rank: with arguments,
-// it is one of several that train.
+// which a rank alone has a loss that is not finite. Where there are two ranks, the plans of a
+// step's scales run together. This program is its own rank: with arguments, it is one of several
+// that train.
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "support/mpirun.h"
+#include "support/scales_device.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 
@@ -26,6 +28,7 @@
 static struct adele_device_iface faulty;
 static const struct adele_device_iface *sane;
 static long i_loss, n_losses; // the loss op's call that is spoilt, from 1 (0: none); calls so far
+static bool is_together;      // a convolution of all scales is one op, with the same bytes
 
 static adele_status faulty_loss(struct adele_op *op, const struct adele_loss_args *args) {
     if (++n_losses == i_loss)
@@ -42,6 +45,8 @@ static adele_status open_faulty(enum adele_precision precision, struct adele_dev
     faulty = *sane;
     faulty.loss_forward = faulty_loss;
     device->iface = &faulty;
+    if (is_together)
+        scales_device_wrap(device);
     *out = device;
     return ADELE_OK;
 }
@@ -64,6 +69,7 @@ static int train(int argc, char **argv) {
     long n_left = is_it ? atol(argv[4]) : -1;
     i_loss = is_it ? atol(argv[5]) : 0;
     n_losses = 0;
+    is_together = ranks_count(ranks) == 2;
     adele_device_provide("faulty", open_faulty);
     (void)snprintf(run, sizeof run, "%s/%s", folder, argv[2]);
     struct config *config = tiny_run_config((void *const *)&folder, // argv ends with NULL
@@ -77,7 +83,10 @@ static int train(int argc, char **argv) {
                                       .should_stop = has_stopped,
                                       .context = &n_left};
     adele_status status = trainer_run(&options, &result);
+    bool has_scales = config->loss.form != ADELE_LOSS_PLAIN;
     config_destroy(config);
+    if ((is_together && has_scales) != (scales_device.n_backward > 0))
+        return 9;
     if (status != ADELE_OK)
         fprintf(stderr, "rank %d: %s\n", ranks_index(ranks), adele_error_message());
     (void)argc;
