@@ -201,7 +201,7 @@ static void memory_is_that_of_all_plans(void **state) {
     const size_t workspace = scales_device_workspace_bytes();
     assert_int_equal(network_planned_bytes(all.network) - (size_t)packing_bytes(all.network),
                      shared + workspace + own);
-    int n_ops = scales_device.n_ops;
+    const int n_ops = scales_device.n_ops;
     check_ok(network_measure(all.network, 2, MOST_PLANS, sizes, true, &measured));
     assert_int_equal(scales_device.n_ops, n_ops);
     assert_int_equal(measured.shared_bytes, shared + workspace);
@@ -288,11 +288,11 @@ static void the_largest_batch_is_that_of_groups(void **state) {
                                            .is_training = true,
                                            .batch_hint = "",
                                            .single_hint = ""};
-    size_t needed = network_planned_bytes(s.network), of_two = 0, of_one = 0;
+    const size_t needed = network_planned_bytes(s.network);
     check_ok(network_measure(s.network, 2, s.n, sizes, true, &measured));
-    of_two = measured.activation_bytes + measured.shared_bytes;
+    const size_t of_two = measured.activation_bytes + measured.shared_bytes;
     check_ok(network_measure(s.network, 1, s.n, sizes, true, &measured));
-    of_one = measured.activation_bytes + measured.shared_bytes;
+    const size_t of_one = measured.activation_bytes + measured.shared_bytes;
     device->iface = &limited;
     limited_bytes = needed;
     check_ok(memory_check(&request));
@@ -392,7 +392,7 @@ static void ops_of_all_plans_are_traced_once(void **state) {
 static void a_group_that_cannot_be_is_refused(void **state) {
     (void)state;
     struct subject s, other;
-    struct plan *smaller, *inference, *foreign;
+    struct plan *smaller, *inference, *foreign, *larger[ADELE_MAX_SCALES + 1];
     struct plan_group *group = NULL;
     subject_open(&other, &configs[0], 1, TURNS);
     subject_open(&s, &configs[0], 2, TOGETHER);
@@ -403,7 +403,6 @@ static void a_group_that_cannot_be_is_refused(void **state) {
     assert_int_equal(network_group(s.network, 0, &smaller, &group), ADELE_INVALID_ARGUMENT);
     assert_int_equal(network_group(s.network, 1, &inference, &group), ADELE_INVALID_ARGUMENT);
     assert_int_equal(network_group(s.network, 1, &foreign, &group), ADELE_INVALID_ARGUMENT);
-    struct plan *larger[ADELE_MAX_SCALES + 1];
     for (int k = 0; k <= ADELE_MAX_SCALES; k++)
         check_ok(network_plan(s.network, 2, 48, 32, true, &larger[k]));
     assert_int_equal(network_group(s.network, ADELE_MAX_SCALES + 1, larger, &group),
