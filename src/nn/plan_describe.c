@@ -78,8 +78,11 @@ void plan_describe(const struct plan *plan) {
     if (plan->is_training)
         log_line(LOG_DETAIL, "forward and backward: %.3f GFLOP", plan_flops(plan, true) * 1e-9);
     if (plan->group != NULL && plan->group->n_convolutions > 0)
-        log_line(LOG_DETAIL, "%d convolutions run at all %d scales at once",
-                 plan->group->n_convolutions, plan->group->n);
+        log_line(LOG_DETAIL,
+                 "%d convolutions run at all %d scales at once, whose plans take %.1f MiB of the "
+                 "shared region together",
+                 plan->group->n_convolutions, plan->group->n,
+                 (double)plan->group->shared_bytes / mebibyte);
     size_t unshared = 0;
     for (int i = 0; i < plan->n_blocks; i++)
         unshared += plan->blocks[i].is_shared ? plan->blocks[i].bytes : 0;

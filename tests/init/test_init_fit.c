@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/scales_device.h"
+
 static size_t free_now;
 
 static size_t fake_free_bytes(const struct adele_device *device) {
@@ -72,6 +74,24 @@ static void a_cpu_gets_a_small_network(void **state) {
     found = found_of(2, 512, 512, 60); // the slices of two volumes are more than a batch
     fit = fit_of(&fake, &found);
     assert_int_equal(fit.batch, 5);
+    adele_device_close(fake.cpu);
+}
+
+// Plans of scales that run together need their gradients at the same time.
+static void scales_that_run_together_need_more(void **state) {
+    struct fake fake;
+    (void)state;
+    fake_open(&fake, "cpu");
+    free_now = (size_t)64 << 30;
+    struct adele_fingerprint found = found_of(40, 500, 250, 1);
+    const struct init_fit turns = fit_of(&fake, &found);
+    scales_device_wrap(&fake.device);
+    const struct init_fit together = fit_of(&fake, &found);
+    assert_true(scales_device.n_created > 0);
+    assert_int_equal(scales_device.n_ops, 0);
+    assert_int_equal(together.channels, turns.channels);
+    assert_int_equal(together.batch, turns.batch);
+    assert_true(together.needed_bytes > turns.needed_bytes);
     adele_device_close(fake.cpu);
 }
 
@@ -164,6 +184,7 @@ static void a_gpu_gets_a_larger_one(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cpu_gets_a_small_network),
+        cmocka_unit_test(scales_that_run_together_need_more),
         cmocka_unit_test(large_images_get_patches),
         cmocka_unit_test(little_memory_means_less),
         cmocka_unit_test(a_gpu_gets_a_larger_one),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Trainings on a device that runs a convolution of all scales as one op: the same checkpoints and
 // the same messages as on one that has no such op.
+#include "base/log.h"
 #include "support/compare.h"
 #include "support/scales_device.h"
 #include "support/scratch.h"
@@ -60,10 +61,20 @@ static void assert_same_training(void **state, const char *name, int n_together,
     assert_int_equal(scales_device.n_ops, 0);
 }
 
+static void see_line(void *context, enum log_level level, const char *line) {
+    int *n = context;
+    *n +=
+        level == LOG_DETAIL && strstr(line, "19 convolutions run at all 3 scales at once") != NULL;
+}
+
 // Two epochs of 18 images: 4 batches of 4, and one of 2, which has plans of its own. The U-Net has
-// 19 convolutions.
+// 19 convolutions, and the log of the run on one of the two devices says that they run together.
 static void a_step_has_the_same_bytes(void **state) {
+    int n_said = 0;
+    log_set_sink(see_line, &n_said);
     assert_same_training(state, "whole", 10 * 19, SETS(SCALES, "loss.lambda=1"));
+    log_set_sink(NULL, NULL);
+    assert_int_equal(n_said, 1);
 }
 
 // The gradients of a batch's two parts are added up; parts of a single image are left out. Of the
