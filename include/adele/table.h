@@ -88,10 +88,12 @@ struct adele_table {
 };
 // Trains what has not finished, resumes what was stopped, and keeps finished runs. *out, of the
 // runs that finished, is also there when single runs failed (n_failed); destroy it with
-// adele_table_destroy. Errors: ADELE_INVALID_ARGUMENT, before anything is written, for two
-// configurations, seeds or noises alike, and when a file would fall into a data set or a run, or
-// onto one that adele did not write; ADELE_CONFIG for a configuration that cannot be read;
-// ADELE_INTERRUPTED, ADELE_IO, ADELE_NO_MEMORY.
+// adele_table_destroy. The tables have the runs of this call; where none has finished, no table is
+// written. Errors: ADELE_INVALID_ARGUMENT, before anything is written, for two configurations,
+// seeds or noises alike, and when a file would fall into a data set or a run, or onto one that
+// adele did not write; ADELE_CONFIG, before anything is written, for a configuration that cannot be
+// read, and when a run is in its folder with other settings; ADELE_INTERRUPTED, ADELE_IO,
+// ADELE_NO_MEMORY.
 ADELE_MUST_CHECK adele_status adele_table(const struct adele_table_options *options,
                                           struct adele_table **out);
 void adele_table_destroy(struct adele_table *table); // NULL is legal

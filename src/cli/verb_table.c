@@ -120,15 +120,17 @@ const struct argp table_argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "CONFIG.yaml...",
-    .doc = "Trains every configuration, with each kind of noise that is named, with every seed, "
-           "and prints mean and deviation over the seeds.\vA seed is train.seed and "
-           "data.noise.seed of its run, whose folder is DIR/CONFIG_seedN (with --noise "
-           "DIR/CONFIG_KIND0.6_seedN); DIR/CONFIG_seedN.out is what it printed. Finished runs "
-           "are kept, and what was stopped or killed goes on: the same command again makes the "
-           "table complete. A run that fails is named, and the others go on; then the exit code "
-           "is 1. DIR gets table.md, table.csv, table_classes.csv (IoU of each class), "
-           "table_runs.csv (each run) and seconds.json. For curves and panels: adele report "
-           "DIR/CONFIG_seed*."};
+    .doc =
+        "Trains every configuration, with each kind of noise that is named, with every seed, "
+        "and prints mean and deviation over the seeds.\vA seed is train.seed and "
+        "data.noise.seed of its run, whose folder is DIR/CONFIG_seedN (with --noise "
+        "DIR/CONFIG_KIND0.6_seedN); DIR/CONFIG_seedN.out is what it printed. Finished runs "
+        "are kept, and what was stopped or killed goes on: the same command again makes the "
+        "table complete. Runs that are there with other settings are an error before anything is "
+        "trained or written. A run that fails is named, and the others go on; then the exit "
+        "code is 1. DIR gets table.md, table.csv, table_classes.csv (IoU of each class), "
+        "table_runs.csv (each run) and seconds.json. For curves and panels: adele report "
+        "DIR/CONFIG_seed*."};
 
 // ---- output -------------------------------------------------------------------------------------
 
@@ -167,6 +169,7 @@ static int width_of(const char *title, const struct adele_table *table, bool is_
 static void print_table(const struct adele_table *table, const char *output) {
     int width = width_of("configuration", table, false), of_noise = width_of("noise", table, true);
     int gap = of_noise > 0 ? 2 : 0; // the column of the noise is left out without any
+    int n_finished = 0;
     printf("\n%-*s%*s%-*s  %5s  %4s  %16s  %16s  %16s  %12s\n", width, "configuration", gap, "",
            of_noise, of_noise > 0 ? "noise" : "", "split", "runs", "best mIoU", "last mIoU",
            "labels", "seconds");
@@ -179,6 +182,13 @@ static void print_table(const struct adele_table *table, const char *output) {
         print_spread(&row->labels, 4, 16);
         print_spread(&row->seconds, 0, 12);
         printf("\n");
+        n_finished += row->n_runs;
+    }
+    if (n_finished == 0) {
+        printf("No run has finished: no tables were written to %s, and those of an earlier call "
+               "stay as they are.\n",
+               output);
+        return;
     }
     printf("Mean +- deviation over the seeds of the foreground mIoU: on the split, best and last "
            "epoch; of the\ntraining labels against the truth after the last epoch. Tables, also of "

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Which of the runs of table_plan.c are still to be trained, and their processes. table_rows.c
-// makes the table of what they left.
+// The processes of those runs of table_plan.c that table_found.c has not found finished.
+// table_rows.c makes the table of what they left.
 #include "sweep/table.h"
 
 #include "base/clock.h"
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "config/config.h"
 #include "output/output.h"
-#include "run/settings.h"
 #include "run_folder/run_folder.h"
 #include "sweep/job.h"
+#include "sweep/table_found.h"
 #include "sweep/table_plan.h"
 #include "sweep/table_rows.h"
 #include "sweep/table_seconds.h"
@@ -68,42 +67,7 @@ static adele_status plan_files(struct tables *self) {
     TRY(output_add(self->output, "table_classes.csv"));
     TRY(output_add(self->output, "table_runs.csv"));
     TRY(output_add(self->output, "seconds.json"));
-    TRY(output_check(self->output));
-    return output_begin(self->output);
-}
-
-// ---- what has finished --------------------------------------------------------------------------
-
-// A run writes its examples after its last epoch. With another number of epochs it goes on.
-static adele_status compare_with_run(struct table_run *run, struct config *config) {
-    OWNED_BY(config_destroy) struct config *was = NULL;
-    char *examples = NULL;
-    TRY(run_paths_resolve(run->folder, NULL, config));
-    TRY(run_settings_compare(run->folder, config));
-    TRY(run_folder_path(run->folder, "examples.safetensors", &examples));
-    bool has_ended = file_exists(examples);
-    memory_free(examples);
-    if (!has_ended)
-        return ADELE_OK;
-    TRY(run_folder_load_config(run->folder, NULL, &was));
-    run->has_finished = was->train.epochs == config->train.epochs &&
-                        was->train.iterations == config->train.iterations &&
-                        was->train.patience == config->train.patience;
-    return ADELE_OK;
-}
-
-// ADELE_CONFIG when the run that lies there has other settings.
-static adele_status find_finished(const struct tables *self, struct table_run *run) {
-    OWNED_BY(config_destroy) struct config *config = NULL;
-    bool has_run = false;
-    run->earlier = 0;
-    TRY(run_folder_has_checkpoint(run->folder, &has_run));
-    run->is_begun = has_run;
-    if (!has_run)
-        return ADELE_OK;
-    run->earlier = run->seconds = table_seconds_get(self->seconds, run->name);
-    TRY(table_run_config(&self->plan, run, &config));
-    return compare_with_run(run, config);
+    return output_check(self->output);
 }
 
 // ---- processes ----------------------------------------------------------------------------------
@@ -180,14 +144,11 @@ static bool should_stop(const struct tables *self) {
     return options->should_stop != NULL && options->should_stop(options->context) != 0;
 }
 
-// Kept, or failed because another run lies there; otherwise its process is started.
+// Kept, or failed because its folder cannot be read; otherwise its process is started.
 static adele_status begin_run(struct tables *self, int i) {
     struct table_run *run = &self->plan.runs[i];
-    adele_status status = find_finished(self, run);
-    if (status == ADELE_NO_MEMORY)
-        return status;
-    if (status != ADELE_OK) {
-        end_failed(self, run, adele_error_message(), adele_error_hint());
+    if (run->problem != NULL) {
+        end_failed(self, run, run->problem, run->problem_hint);
         return ADELE_OK;
     }
     if (!run->has_finished)
@@ -240,10 +201,14 @@ static adele_status train_all(struct tables *self) {
 
 // ---- the call -----------------------------------------------------------------------------------
 
+// Where no run has finished, the tables of an earlier call say more than empty ones would.
 static adele_status make_table(struct tables *self, struct adele_table **out) {
+    bool has_any = false;
     TRY(table_rows_create(&self->plan, out));
     (*out)->n_failed = self->n_failed;
-    return table_files_write(*out, &self->plan);
+    for (int i = 0; i < (*out)->n_rows; i++)
+        has_any = has_any || (*out)->rows[i].n_runs > 0;
+    return has_any ? table_files_write(*out, &self->plan) : ADELE_OK;
 }
 
 adele_status table_train(const struct adele_table_options *options, struct adele_table **out) {
@@ -254,9 +219,10 @@ adele_status table_train(const struct adele_table_options *options, struct adele
     TRY(ALLOCATE(&self.jobs, self.plan.n_runs));
     self.n_jobs = self.n_jobs < self.plan.n_runs ? self.n_jobs : self.plan.n_runs;
     TRY(plan_files(&self));
-    adele_status status = table_seconds_open(options->output, &self.seconds);
-    if (status == ADELE_OK)
-        status = train_all(&self);
+    TRY(table_seconds_open(options->output, &self.seconds));
+    TRY(table_found_check(&self.plan, self.seconds));
+    TRY(output_begin(self.output));
+    adele_status status = train_all(&self);
     if (status == ADELE_OK)
         status = make_table(&self, out);
     status = output_end(self.output, status);

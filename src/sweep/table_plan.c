@@ -12,6 +12,8 @@ void table_plan_deinit(struct table_plan *plan) {
     for (int i = 0; plan->runs != NULL && i < plan->n_runs; i++) {
         memory_free(plan->runs[i].name);
         memory_free(plan->runs[i].folder);
+        memory_free(plan->runs[i].problem);
+        memory_free(plan->runs[i].problem_hint);
     }
     for (int i = 0; plan->configs != NULL && i < plan->options->n_configs; i++)
         memory_free(plan->configs[i]);

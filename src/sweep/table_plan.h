@@ -12,8 +12,11 @@ struct table_run {
     char *name, *folder;
     int i_config, i_noise, i_row; // i_noise: 0 also without noises
     uint64_t seed;
+    // Of table_found_check.
     bool is_begun; // it has a checkpoint
     bool has_finished;
+    bool has_other_settings;
+    char *problem, *problem_hint; // why its folder cannot be read; NULL: it can
     double begun, earlier; // when its process was started, and the seconds of those before; NaN:
                            // not known
     double seconds;        // of all its processes; NaN: not known

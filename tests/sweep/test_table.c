@@ -229,15 +229,43 @@ static void more_epochs_go_on_and_other_settings_are_refused(void **state) {
     assert_null(strstr(result.out, "+- 0."));
     assert_says(&result, 0, "two_seed1: done");
     assert_int_equal(tiny_run_n_records(state, "grow/one_seed1"), 2);
-    // A failing run is named, the others go on.
-    ADELE(&result, "table", first, second, "--seeds=1,2", "-o", out, "--device=cpu",
+    // Other settings of runs that are there: nothing is trained, and no file changes.
+    check_ok(scratch_copy(scratch_path(state, "grow/table.md"), scratch_path(state, "before.md")));
+    check_ok(scratch_copy(scratch_path(state, "grow/one_seed1.out"), scratch_path(state, "out")));
+    ADELE(&result, "table", second, first, "--seeds=2,1", "-o", out, "--device=cpu",
           "--set=train.epochs=2", "--set=train.optimizer.lr=0.01");
     assert_int_equal(result.code, 1);
+    assert_string_equal(result.out, "");
+    assert_non_null(strstr(result.err, "2 of the 4 runs of this table are already in "));
+    assert_non_null(strstr(result.err, "two_seed1 cannot be resumed"));
+    assert_says(&result, 1, "train.optimizer.lr was ");
+    assert_false(file_exists(scratch_path(state, "grow/two_seed2")));
+    assert_true(same_bytes(scratch_path(state, "grow/table.md"), scratch_path(state, "before.md")));
+    assert_true(same_bytes(scratch_path(state, "grow/one_seed1.out"), scratch_path(state, "out")));
+}
+
+// Each fails, as on a machine without the device; the table of an earlier call stays.
+static void tables_stay_where_no_run_finishes(void **state) {
+    struct program_result result;
+    char out[4096];
+    (void)snprintf(out, sizeof out, "%s", scratch_path(state, "grow")); // of the test before
+    ADELE(&result, "table", first, second, "--seeds=1", "-o", out, "--device=nowhere",
+          "--set=train.epochs=3");
+    assert_int_equal(result.code, 1);
     assert_non_null(strstr(result.err, "adele: error: one_seed1: "));
-    assert_non_null(strstr(result.err, "train.optimizer.lr was "));
     assert_non_null(strstr(result.err, "adele: error: two_seed1: "));
-    assert_non_null(strstr(result.out, "one_seed2: done"));
-    assert_says(&result, 1, "two_seed2: done (4 of 4)");
+    assert_says(&result, 1, "No run has finished: no tables were written");
+    assert_true(same_bytes(scratch_path(state, "grow/table.md"), scratch_path(state, "before.md")));
+    // With the epochs that they have, they are finished as before. A folder that cannot be read is
+    // a problem of its run alone, whose place in the table is empty.
+    check_ok(file_write(scratch_path(state, "grow/one_seed1/config.resolved.yaml"), "data: [", 7));
+    ADELE(&result, "table", first, second, "--seeds=1", "-o", out, "--device=cpu",
+          "--set=train.epochs=2");
+    assert_int_equal(result.code, 1);
+    assert_non_null(strstr(result.err, "adele: error: one_seed1: "));
+    assert_says(&result, 1, "two_seed1: kept (2 of 2)");
+    assert_file_has(state, "grow/table_runs.csv", "\ntwo_seed1,two,,1,");
+    assert_file_has(state, "grow/table.md", "| one | - | - | 0 | - |");
 }
 
 static void what_a_run_said_is_repeated(void **state) {
@@ -379,6 +407,7 @@ int main(void) {
         cmocka_unit_test(noise_multiplies_the_runs),
         cmocka_unit_test(noise_takes_the_place_of_the_configurations),
         cmocka_unit_test(more_epochs_go_on_and_other_settings_are_refused),
+        cmocka_unit_test(tables_stay_where_no_run_finishes),
         cmocka_unit_test(what_a_run_said_is_repeated),
         cmocka_unit_test(killed_and_started_again_it_goes_on),
         cmocka_unit_test(interrupted_its_runs_save_and_end),
