@@ -83,12 +83,13 @@ static adele_status check_patch(const struct config *config) {
 // The gate's thresholds are for the decision by area; without a guided filter, the most probable
 // class would be compared with itself.
 static adele_status check_gate(const struct config *config) {
-    if (!config_has_ensemble(config) || !config->correction.gate ||
+    if (!config_has_ensemble(config) || config->correction.gate == GATE_NONE ||
         config->correction.decision == ADELE_AREA_THRESHOLDS)
         return ADELE_OK;
     return FAIL(ADELE_CONFIG, "Set correction.gate: false, or correction.decision: area.",
-                "correction.decision is argmax, but correction.gate: true measures the "
-                "decision by area");
+                "correction.decision is argmax, but correction.gate: %s measures the "
+                "decision by area",
+                config->correction.gate == GATE_FULL ? "true" : "learned");
 }
 
 static adele_status check_parts(const struct config *config) {

@@ -19,6 +19,9 @@ enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
 enum correction_method { METHOD_ADELE, METHOD_ENSEMBLE };
 enum correction_timing { TIMING_FIXED, TIMING_ONSET };
+// Which classes the ensemble may correct: those whose labels are clearly wrong and that the network
+// has learned; all that it has learned; all.
+enum correction_gate { GATE_FULL, GATE_LEARNED, GATE_NONE };
 enum nan_handling { ON_NAN_STOP, ON_NAN_SKIP, ON_NAN_ROLLBACK };
 enum model_selection { SELECT_LAST, SELECT_BEST_VAL };
 enum dice_reduction { DICE_OF_BATCH, DICE_OF_IMAGE };
@@ -121,8 +124,8 @@ struct config {
         int crf_iterations, crf_from_epoch;
         int smooth, min_points;
         bool while_rising;
-        double veto; // 0 = off
-        bool gate;   // of the method ensemble
+        double veto;               // 0 = off
+        enum correction_gate gate; // of the method ensemble
     } correction;
     char *name;             // of the run, in reports
     char *source_path;      // the file it came from

@@ -57,6 +57,8 @@ static const char *const pipelines[] = {[ONSET_SEGTHOR] = "segthor", [ONSET_VOC]
 static const char *const methods[] = {
     [METHOD_ADELE] = "adele", [METHOD_ENSEMBLE] = "ensemble", NULL};
 static const char *const timings[] = {[TIMING_FIXED] = "fixed", [TIMING_ONSET] = "onset", NULL};
+static const char *const gates[] = {
+    [GATE_FULL] = "true", [GATE_LEARNED] = "learned", [GATE_NONE] = "false", NULL};
 static const char *const decisions[] = {
     [ADELE_AREA_THRESHOLDS] = "area", [ADELE_AREA_ARGMAX] = "argmax", NULL};
 static const char *const beginnings[] = {
@@ -268,8 +270,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Method ensemble: how a pixel's class is chosen: each class with a threshold of its own, at which it has the area that its probabilities sum up to; or the most probable class (needs correction.gate: false)."},
     {"correction.calibrate", CONFIG_BOOL, AT(correction.calibrate), .fallback = "true",
      .meaning = "Method ensemble, decision area: bring the areas of each class halfway (their geometric mean) from what the ensemble's probabilities give to it in all training images to what all original masks do; the averages of the first epochs give small classes too much."},
-    {"correction.gate", CONFIG_BOOL, AT(correction.gate), .fallback = "true",
-     .meaning = "Method ensemble: leave the labels of a class alone that look clean, or that the ensemble does not know well enough; the log and the report say what was measured."},
+    {"correction.gate", CONFIG_ENUM, AT(correction.gate), .fallback = "true", .names = gates,
+     .meaning = "Method ensemble: true: the labels of a class stay as they are where they are not clearly wrong, or where the network has not learned the class; learned: in the second case alone, for masks that are known to be wrong; false: all classes are corrected, which makes labels worse where the network has not learned the class. The log and the report say what was measured."},
     {"correction.per_category", CONFIG_BOOL, AT(correction.per_category), .fallback = "true",
      .meaning = "Each class from its own onset; false: all from the same epoch on."},
     {"correction.all_from", CONFIG_ENUM, AT(correction.all_from), .fallback = "first", .names = beginnings,

@@ -92,6 +92,10 @@ static void describe_fixed(const struct corrector *corrector, struct correction_
                        "nothing is trained on the corrected labels, since epoch %d is the last; "
                        "lower correction.at or raise train.epochs",
                        at);
+    else if (ensemble->data->config->correction.gate == GATE_NONE)
+        (void)snprintf(out->warning, sizeof out->warning,
+                       "correction.gate: false corrects classes that the network has not learned, "
+                       "too, whose labels become worse; learned leaves these alone");
     else if (at < FEW_ENSEMBLE_EPOCHS)
         (void)snprintf(out->warning, sizeof out->warning,
                        "%d epoch%s before the correction are few: what the network has not learned "

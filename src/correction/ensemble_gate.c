@@ -13,7 +13,7 @@
 
 void ensemble_gate_init(struct ensemble_gate *out, struct ensemble *ensemble, uint8_t *plain) {
     *out = (struct ensemble_gate){0};
-    if (ensemble->data->config->correction.gate) {
+    if (ensemble->data->config->correction.gate != GATE_NONE) {
         out->ensemble = ensemble;
         out->plain = plain;
     }
@@ -157,25 +157,23 @@ static adele_status count(struct counting *counting, int epoch) {
 
 static void log_result(const struct ensemble_gate *gate, int epoch, int c,
                        const struct gate_result *result) {
-    log_line(LOG_INFO,
-             "epoch %d: %s: the labels are %s: known %.3f (at least %g), and either area deviation "
-             "%.3f (at least %g) and one-sided %.3f (at least %g), or IoU of the two decisions "
-             "%.3f - IoU with the labels %.3f = %.3f (at least %g)",
-             epoch, gate->ensemble->data->dataset->category_names[c],
-             result->corrects ? "corrected" : "kept (correction.gate)", result->known, GATE_KNOWN,
-             result->deviation, GATE_DEVIATION, result->one_sided, GATE_ONE_SIDED,
-             result->with_decided, result->with_labels, result->with_decided - result->with_labels,
-             GATE_MARGIN);
+    char why[GATE_TEXT];
+    gate_explain(result, why, sizeof why);
+    log_line(LOG_INFO, "epoch %d: %s: labels %s: %s", epoch,
+             gate->ensemble->data->dataset->category_names[c],
+             result->corrects ? "corrected" : "kept (correction.gate)", why);
 }
 
 static void decide(struct ensemble_gate *gate, const struct counting *counting, int epoch,
                    struct schedule_decision *decision) {
+    const struct config *config = gate->ensemble->data->config;
+    const bool takes_learned = config->correction.gate == GATE_LEARNED;
     bool any = false;
     for (int c = 1; c < counting->n_classes; c++) {
         struct gate_result result;
         if (!decision->correct[c])
             continue;
-        gate_decide(&counting->total[c], &result);
+        gate_decide(&counting->total[c], takes_learned, &result);
         log_result(gate, epoch, c, &result);
         gate->records[c] = (struct gate_record){.epoch = epoch,
                                                 .known = result.known,

@@ -2,6 +2,7 @@
 #include "correction/gate.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static double share(int64_t part, int64_t whole) {
@@ -15,7 +16,20 @@ int64_t gate_deviation(const struct gate_counts *total, int64_t labelled, int64_
     return llabs(llround(scaled) - labelled);
 }
 
-void gate_decide(const struct gate_counts *counts, struct gate_result *out) {
+// Comparisons with NaN are false.
+static bool is_learned(const struct gate_result *result) {
+    return result->known >= GATE_KNOWN;
+}
+
+static bool is_one_sided(const struct gate_result *result) {
+    return result->one_sided >= GATE_ONE_SIDED && result->deviation >= GATE_DEVIATION;
+}
+
+static bool is_far(const struct gate_result *result) {
+    return result->with_decided - result->with_labels >= GATE_MARGIN;
+}
+
+void gate_decide(const struct gate_counts *counts, bool takes_learned, struct gate_result *out) {
     int64_t differing = counts->plain + counts->labelled - 2 * counts->plain_labelled;
     *out = (struct gate_result){
         .known = share(counts->sure_mass, counts->mass),
@@ -28,9 +42,34 @@ void gate_decide(const struct gate_counts *counts, struct gate_result *out) {
     // Rounded areas, or images that the plain decision leaves out, may make it more than all.
     if (out->one_sided > 1.0)
         out->one_sided = 1.0;
-    // Comparisons with NaN are false.
-    bool is_drawn_one_sided = out->one_sided >= GATE_ONE_SIDED && out->deviation >= GATE_DEVIATION;
-    bool is_far = out->with_decided - out->with_labels >= GATE_MARGIN;
     bool is_there = counts->labelled > 0 && counts->plain > 0;
-    out->corrects = is_there && out->known >= GATE_KNOWN && (is_drawn_one_sided || is_far);
+    out->corrects =
+        is_there && is_learned(out) && (takes_learned || is_one_sided(out) || is_far(out));
+}
+
+// ---- words --------------------------------------------------------------------------------------
+
+bool gate_looks_clean(const struct gate_result *result) {
+    return isfinite(result->with_labels) && is_learned(result) && !is_one_sided(result) &&
+           !is_far(result);
+}
+
+void gate_explain(const struct gate_result *result, char *out, size_t bytes) {
+    if (!isfinite(result->known) || !isfinite(result->with_labels))
+        (void)snprintf(out, bytes, "neither the labels nor the network have the class");
+    else if (!is_learned(result))
+        (void)snprintf(out, bytes,
+                       "the network has not learned the class: %.3f of its probability lies at "
+                       "pixels where it is above one half, %.2f is needed",
+                       result->known, GATE_KNOWN);
+    else
+        (void)snprintf(out, bytes,
+                       "the labels are %sclearly wrong: they agree with the network's averaged "
+                       "prediction (IoU %.3f) by %.3f less than its two decisions, by probability "
+                       "and by area, agree with each other (%.2f is needed); areas deviate by %.3f "
+                       "(%.2f), and %.3f of the differing pixels lie on one side of the contour in "
+                       "their image (%.2f); the first, or both of the others, must be reached",
+                       is_one_sided(result) || is_far(result) ? "" : "not ", result->with_labels,
+                       result->with_decided - result->with_labels, GATE_MARGIN, result->deviation,
+                       GATE_DEVIATION, result->one_sided, GATE_ONE_SIDED);
 }

@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // The thresholds. They are shares, so that they hold for images and objects of any size.
@@ -54,6 +55,15 @@ struct gate_result {
 };
 
 // A class that no image's labels contain, or that the ensemble does not predict, is not corrected;
-// shares without a denominator are NaN.
-void gate_decide(const struct gate_counts *counts, struct gate_result *out);
+// shares without a denominator are NaN. takes_learned: every class that is learned is corrected,
+// whether its labels are clearly wrong or not.
+void gate_decide(const struct gate_counts *counts, bool takes_learned, struct gate_result *out);
+
+// For people: why the labels may be rewritten or not, with what was measured and what is needed:
+// "the network has not learned the class: ...", "the labels are clearly wrong: ...", "the labels
+// are not clearly wrong: ...". Cut off at `bytes`; GATE_TEXT are enough.
+#define GATE_TEXT 600
+void gate_explain(const struct gate_result *result, char *out, size_t bytes);
+// Whether it is "not clearly wrong" that it says.
+bool gate_looks_clean(const struct gate_result *result);
 #endif

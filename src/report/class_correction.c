@@ -120,27 +120,19 @@ static void explain_delay(const cJSON *veto, int due, struct class_correction *o
 
 // Why the gate of the method ensemble kept the labels.
 static void explain_gate(const cJSON *gate, struct class_correction *out) {
-    double known = json_number(gate, "known"), labels = json_number(gate, "iou_with_labels");
-    int epoch = epoch_of(gate, "epoch");
-    say(out, "never corrected, because ");
-    if (!isfinite(known) || !isfinite(labels))
-        say(out, "neither the labels nor the ensemble had the class after epoch %d.", epoch);
-    else if (known < GATE_KNOWN)
-        say(out,
-            "the ensemble did not know the class well enough after epoch %d: %.3f of its "
-            "probability lay at pixels where it is above one half, and a correction takes %.2f. "
-            "Raise train.epochs or correction.at.",
-            epoch, known, GATE_KNOWN);
-    else
-        say(out,
-            "its labels looked clean after epoch %d. A correction takes areas that deviate by "
-            "%.2f, and %.2f of the pixels in which labels and ensemble differ on one side within "
-            "their image; these were %.3f and %.3f. Or it takes an IoU with the labels that is "
-            "%.2f below that of the ensemble's two decisions; these were %.3f and %.3f. Set "
-            "correction.gate: false only where you know that the masks are wrong.",
-            epoch, GATE_DEVIATION, GATE_ONE_SIDED, json_number(gate, "area_deviation"),
-            json_number(gate, "one_sided"), GATE_MARGIN, labels,
-            json_number(gate, "iou_of_decisions"));
+    const struct gate_result result = {.known = json_number(gate, "known"),
+                                       .deviation = json_number(gate, "area_deviation"),
+                                       .one_sided = json_number(gate, "one_sided"),
+                                       .with_decided = json_number(gate, "iou_of_decisions"),
+                                       .with_labels = json_number(gate, "iou_with_labels")};
+    char why[GATE_TEXT];
+    gate_explain(&result, why, sizeof why);
+    say(out, "never corrected: after epoch %d %s.", epoch_of(gate, "epoch"), why);
+    if (gate_looks_clean(&result))
+        say(out, " Set correction.gate: learned where you know that its masks are wrong.");
+    else if (result.known < GATE_KNOWN)
+        say(out, " Train longer (train.epochs), or raise correction.at: but the later a correction "
+                 "is, the more wrong masks the network has learned by heart.");
 }
 
 // The method ensemble with correction.timing: fixed. `epoch`: at whose end it corrects.

@@ -77,6 +77,11 @@ static void describe_range(const cJSON *item, char *out, size_t bytes) {
 
 static void describe(const cJSON *item, char *out, size_t bytes);
 
+static const char *truth_text(const cJSON *value) {
+    assert_true(cJSON_IsBool(value));
+    return cJSON_IsTrue(value) ? "true" : "false";
+}
+
 static void describe_either(const cJSON *choices, char *out, size_t bytes) {
     const cJSON *choice;
     out[0] = '\0';
@@ -102,7 +107,7 @@ static void describe(const cJSON *item, char *out, size_t bytes) {
         cJSON_ArrayForEach(name, names) {
             size_t used = strlen(out);
             (void)snprintf(out + used, bytes - used, "%s%s", used > 0 ? ", " : "",
-                           cJSON_GetStringValue(name));
+                           cJSON_IsString(name) ? cJSON_GetStringValue(name) : truth_text(name));
         }
     } else if (strcmp(type, "string") == 0) {
         (void)snprintf(out, bytes, "text");

@@ -299,6 +299,14 @@ static void the_gate_keeps_clean_labels(void **state) {
     assert_true(same_bytes(scratch_path(state, "clean/checkpoints/best.safetensors"), best));
 }
 
+// Both classes are learned.
+static void a_gate_of_learned_classes_corrects_clean_labels(void **state) {
+    check_ok(tiny_run(state, "learned", false,
+                      SETS(GATED, "data.noisy_labels=", "correction.gate=learned"), NULL));
+    assert_true(passed_gate(state, "learned", 0) && passed_gate(state, "learned", 1));
+    assert_true(changed_pixels(state, "learned") > 0.0);
+}
+
 static void the_gate_lets_noisy_labels_be_corrected(void **state) {
     check_ok(tiny_run(state, "noisy", false, SETS(GATED), NULL));
     assert_true(passed_gate(state, "noisy", 0) && passed_gate(state, "noisy", 1));
@@ -404,6 +412,7 @@ int main(void) {
         cmocka_unit_test(a_resumed_run_is_the_same),
         cmocka_unit_test(maps_come_back_from_a_checkpoint),
         cmocka_unit_test(the_gate_keeps_clean_labels),
+        cmocka_unit_test(a_gate_of_learned_classes_corrects_clean_labels),
         cmocka_unit_test(the_gate_lets_noisy_labels_be_corrected),
         cmocka_unit_test(what_is_not_finite_counts_as_zero),
         cmocka_unit_test(a_damaged_map_is_named),

@@ -244,7 +244,8 @@ static void gradients_agree(void **state) {
 // Each kind of step (a full batch, the last one) is run launch by launch once, and captured in the
 // second epoch: whatever a capture forbids would have ended the run.
 static void assert_graphs(long n) {
-    if (strcmp(device_name(), "simt") == 0)
+    const char *name = device_name(); // NULL in a build without an emulator
+    if (name != NULL && strcmp(name, "simt") == 0)
         assert_int_equal(n, 2);
 }
 

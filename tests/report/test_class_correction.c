@@ -142,20 +142,21 @@ static void classes_of_the_ensemble(void **state) {
     assert_explained(
         FIVE "\"onset_epoch\": 2, \"corrected_epochs\": [], \"due_epoch\": 3, " GATE("0.95", "0.35",
                                                                                      "false"),
-        "never corrected, because its labels looked clean after epoch 8. A correction takes areas "
-        "that deviate by 0.10, and 0.85 of the pixels in which labels and ensemble differ on one "
-        "side within their image; these were 0.040 and 0.350. Or it takes an IoU with the labels "
-        "that is 0.20 below that of the ensemble's two decisions; these were 0.925 and 0.900. Set "
-        "correction.gate: false only where you know that the masks are wrong.");
+        "never corrected: after epoch 8 the labels are not clearly wrong: they agree with the "
+        "network's averaged prediction (IoU 0.925) by -0.025 less than its two decisions, by "
+        "probability and by area, agree with each other (0.20 is needed); areas deviate by 0.040 "
+        "(0.10), and 0.350 of the differing pixels lie on one side of the contour in their image "
+        "(0.85); the first, or both of the others, must be reached. Set correction.gate: learned "
+        "where you know that its masks are wrong.");
     assert_explained(
         FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("0.4", "0.9", "false"),
-        "never corrected, because the ensemble did not know the class well enough after epoch 8: "
-        "0.400 of its probability lay at pixels where it is above one half, and a correction takes "
-        "0.55. Raise train.epochs or correction.at.");
+        "never corrected: after epoch 8 the network has not learned the class: 0.400 of its "
+        "probability lies at pixels where it is above one half, 0.55 is needed. Train longer "
+        "(train.epochs), or raise correction.at: but the later a correction is, the more wrong "
+        "masks the network has learned by heart.");
     assert_explained(
         FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("null", "null", "false"),
-        "never corrected, because neither the labels nor the ensemble had the class after epoch "
-        "8.");
+        "never corrected: after epoch 8 neither the labels nor the network have the class.");
 #define FIXED RULE "\"ensemble_epoch\": 8,"
     assert_true(read_class(
         FIXED, FIVE "\"onset_epoch\": 2, \"corrected_epochs\": [8], " GATE("0.95", "0.95", "true"),

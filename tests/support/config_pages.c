@@ -32,11 +32,17 @@ static adele_status put_list(struct buffer *out, const struct config_key *key, c
     return buffer_text(out, "}");
 }
 
+// In YAML true and false are truth values, also where a key takes other words beside them.
+static adele_status put_name(struct buffer *out, const char *name) {
+    bool is_truth = strcmp(name, "true") == 0 || strcmp(name, "false") == 0;
+    return is_truth ? buffer_text(out, name) : buffer_json_string(out, name);
+}
+
 static adele_status put_names(struct buffer *out, const struct config_key *key) {
     TRY(buffer_text(out, "\"enum\": ["));
     for (int i = 0; key->names[i] != NULL; i++) {
         TRY(buffer_text(out, i > 0 ? ", " : ""));
-        TRY(buffer_json_string(out, key->names[i]));
+        TRY(put_name(out, key->names[i]));
     }
     return buffer_text(out, "]");
 }
@@ -81,11 +87,13 @@ static adele_status put_type(struct buffer *out, const struct config_key *key) {
 
 // Numbers, lists and truth values are written the same way in YAML and in JSON.
 static adele_status put_default(struct buffer *out, const struct config_key *key) {
-    bool is_text = key->kind == CONFIG_TEXT || key->kind == CONFIG_ENUM;
     if (key->fallback[0] == '\0')
         return ADELE_OK;
     TRY(buffer_text(out, ", \"default\": "));
-    return is_text ? buffer_json_string(out, key->fallback) : buffer_text(out, key->fallback);
+    if (key->kind == CONFIG_ENUM)
+        return put_name(out, key->fallback);
+    return key->kind == CONFIG_TEXT ? buffer_json_string(out, key->fallback)
+                                    : buffer_text(out, key->fallback);
 }
 
 static adele_status put_meaning(struct buffer *out, const struct config_key *key) {
