@@ -110,6 +110,7 @@ struct adele_init_options {
     uint64_t seed;      // of the split, and of the training
     const char *device; // that will train: "cpu", "cuda", "auto"; NULL: "auto"
     int overwrite;      // 1: files that adele wrote there earlier are replaced
+    const char *method; // of the correction: "adele", "ensemble"; NULL: "adele"
 };
 // The library may append fields in later versions. Owned by the report.
 struct adele_init_report {

@@ -4,6 +4,7 @@
 #include "api/data_options.h"
 #include "base/fail.h"
 #include "base/memory.h"
+#include "correction/correction_plan.h"
 #include "data/check_groups.h"
 #include "data/check_report.h"
 #include "data/dataset.h"
@@ -84,8 +85,10 @@ adele_status adele_check(const struct adele_data *data, struct adele_check_repor
     TRY(ALLOCATE(&check, 1));
     OWNED_BY(adele_check_report_destroy) struct adele_check_report *report = &check->report;
     TRY(data_options_resolve(data, &config, &dataset));
-    if (config != NULL) // is checked as for the training that follows
+    if (config != NULL) { // is checked as for the training that follows
         TRY(config_check_new(config));
+        TRY(correction_plan_check(config));
+    }
     report->root = check->root = memory_strdup(dataset.root);
     TRY(CHECK_MEMORY(check->root));
     TRY(check_run(&dataset, &check->found));

@@ -9,7 +9,7 @@
 #include <argp.h>
 #include <stdio.h>
 
-enum init_option { OPTION_SEED = 256, OPTION_LINKS, OPTION_OVERWRITE };
+enum init_option { OPTION_SEED = 256, OPTION_LINKS, OPTION_OVERWRITE, OPTION_METHOD };
 
 struct init_arguments {
     struct adele_data data;
@@ -22,6 +22,10 @@ static const struct argp_option options[] = {
     {"seed", OPTION_SEED, "N", 0, "Seed of the split and of the training (default 0)", 0},
     {"device", 'd', CLI_DEVICE_VALUES, 0,
      "Fits batch and width into the memory of this device. " CLI_DEVICE_HELP, 0},
+    {"method", OPTION_METHOD, "adele|ensemble", 0,
+     "How labels are corrected (correction.method), with the settings that go with it: each class "
+     "when its memorization begins (default), or all once, from an ensemble of predictions",
+     0},
     {"follow-links", OPTION_LINKS, NULL, 0,
      "Symbolic links may lead out of the folder (data.follow_links)", 0},
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
@@ -37,6 +41,7 @@ static error_t parse(int key, char *value, struct argp_state *state) {
          .required = "say where the configuration goes: -o config.yaml"},
         {OPTION_SEED, .seed = &init->seed},
         {'d', .text = &init->device},
+        {OPTION_METHOD, .choice = &init->method},
         {OPTION_LINKS, .flag = &arguments->data.follow_links},
         {OPTION_OVERWRITE, .flag = &init->overwrite}};
     return ARGUMENTS_STORE(rows, key, value, state);

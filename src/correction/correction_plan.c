@@ -17,22 +17,24 @@
 // the network learn within a third of the epochs.
 static void warn_of_ensemble(const struct config *config) {
     bool is_plain = config->loss.form == ADELE_LOSS_PLAIN; // which has one scale
-    bool has_default = config->train.optimizer == OPTIMIZER_SGD && config->train.momentum == 0.99;
+    bool is_adamw = config->train.optimizer == OPTIMIZER_ADAMW;
+    bool is_other = is_adamw || config->train.momentum == 0.99; // the default of sgd
     char own[160] = "";
     size_t used = 0;
-    if (!config_has_ensemble(config) || (is_plain && !has_default))
+    if (!config_has_ensemble(config) || (is_plain && !is_other))
         return;
     if (!is_plain)
         used = (size_t)snprintf(own, sizeof own, "loss: {form: %s} at %d scale%s",
                                 config->loss.form == ADELE_LOSS_PAPER ? "paper" : "official",
                                 config->loss.n_scales, config->loss.n_scales == 1 ? "" : "s");
-    if (has_default)
-        (void)snprintf(own + used, sizeof own - used, "%strain.optimizer: {lr: %g, momentum: 0.99}",
-                       is_plain ? "" : " and ", config->train.lr);
+    if (is_other)
+        (void)snprintf(own + used, sizeof own - used, "%strain.optimizer: {name: %s, lr: %g%s}",
+                       is_plain ? "" : " and ", is_adamw ? "adamw" : "sgd", config->train.lr,
+                       is_adamw ? "" : ", momentum: 0.99");
     log_line(LOG_WARNING,
              "this run has %s, but correction.method: ensemble was measured with loss: {form: "
-             "plain, scales: [1.0]} and train.optimizer: {lr: 0.05, momentum: 0.9} "
-             "(configs/jsrt_unet_ensemble.yaml)",
+             "plain, scales: [1.0]} and train.optimizer: {name: sgd, lr: 0.05, "
+             "momentum: 0.9} (configs/jsrt_unet_ensemble.yaml)",
              own);
 }
 

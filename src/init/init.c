@@ -208,7 +208,8 @@ static adele_status look_at_data(struct init *init) {
 static adele_status fit_device(struct init *init, const char *name) {
     OWNED_BY(adele_device_close) struct adele_device *device = NULL;
     TRY(adele_device_open(name != NULL ? name : "auto", ADELE_PRECISION_FP32, &device));
-    return init_fit(device, init->dataset, init->fingerprint, &init->choices.fit);
+    return init_fit(device, init->dataset, init->fingerprint, init->choices.is_ensemble,
+                    &init->choices.fit);
 }
 
 // ---- the files ----------------------------------------------------------------------------------
@@ -266,6 +267,7 @@ adele_status init_write(const struct adele_data *data, const struct adele_init_o
     OWNED_BY(init_report_destroy) struct adele_init_report *report = &init->report;
     init->choices.follow_links = data->follow_links != 0;
     init->choices.seed = options->seed;
+    init->choices.is_ensemble = options->method != NULL && strcmp(options->method, "ensemble") == 0;
     TRY(make_absolute(data->root, &init->root));
     TRY(split_output(init, options->output));
     TRY(name_lists(init));

@@ -16,6 +16,7 @@
 
 struct init_fit {
     int height, width;             // that are trained on: of whole images, or of patches
+    bool is_ensemble;              // the method of the correction
     bool is_patch;                 // of images at the files' own size
     int whole_height, whole_width; // is_patch: what whole images would be reduced to
     int channels;                  // of the network's first level
@@ -24,12 +25,13 @@ struct init_fit {
     size_t needed_bytes, free_bytes; // free_bytes: SIZE_MAX when it is not known
 };
 // Patches where whole images would lose too much, if there is memory for all images at their own
-// size. Tries smaller batches, then narrower networks, then smaller images or patches.
+// size; the method ensemble takes whole images. Tries smaller batches, then narrower networks, then
+// smaller images or patches.
 // ADELE_NO_MEMORY when nothing fits.
 ADELE_MUST_CHECK adele_status init_fit(const struct adele_device *device,
                                        const struct dataset *dataset,
                                        const struct adele_fingerprint *fingerprint,
-                                       struct init_fit *out);
+                                       bool is_ensemble, struct init_fit *out);
 
 // ---- label_guess.c ------------------------------------------------------------------------------
 // Classes from the values that masks hold, where no file defines them, or where the values are not
@@ -81,6 +83,7 @@ struct init_choices {
     const char *root; // absolute
     bool follow_links;
     uint64_t seed;
+    bool is_ensemble;              // the method of the correction
     const struct dataset *dataset; // with the splits of the configuration
     const struct adele_fingerprint *fingerprint;
     struct folder_guess folders;

@@ -78,6 +78,15 @@ static size_t data_bytes(const struct adele_fingerprint *fingerprint, const stru
     return (size_t)(n_pixels * (fingerprint->n_channels * n_bytes + 2.0));
 }
 
+// Averages of predictions in two bytes for each class (correction/ensemble_maps.c).
+static size_t map_bytes(const struct dataset *dataset, const struct adele_fingerprint *fingerprint,
+                        const struct init_fit *fit) {
+    double n_images = fingerprint->n_cases[SPLIT_TRAIN] * fingerprint->extents[2].median;
+    return fit->is_ensemble
+               ? (size_t)(2.0 * dataset->n_categories * n_images * fit->height * fit->width)
+               : 0;
+}
+
 static adele_status measure(const struct adele_device *device, const struct dataset *dataset,
                             const struct init_fit *fit, size_t *out) {
     static const double scales[] = {1.0, 0.7, 1.5}; // loss.scales
@@ -86,20 +95,21 @@ static adele_status measure(const struct adele_device *device, const struct data
                                           .n_categories = dataset->n_categories,
                                           .width = fit->channels,
                                           .precision = ADELE_PRECISION_FP32};
-    enum { N_SCALES = sizeof scales / sizeof scales[0] };
-    struct plan_extent sizes[N_SCALES];
+    enum { MAX_SCALES = sizeof scales / sizeof scales[0] };
+    const int n_scales = fit->is_ensemble ? 1 : MAX_SCALES;
+    struct plan_extent sizes[MAX_SCALES];
     struct plan_memory memory = {0, 0};
     struct network *network = NULL;
-    for (int k = 0; k < N_SCALES; k++)
+    for (int k = 0; k < n_scales; k++)
         sizes[k] = (struct plan_extent){(int)floor(fit->height * scales[k]),
                                         (int)floor(fit->width * scales[k])};
     adele_status status = network_create(device, &config, &network);
     if (status == ADELE_OK)
-        status = network_measure(network, fit->batch, N_SCALES, sizes, true, &memory);
+        status = network_measure(network, fit->batch, n_scales, sizes, true, &memory);
     // The smaller batch at the end of an epoch has plans of its own, and so has the evaluation.
     *out = memory.activation_bytes + memory.activation_bytes / 2 + memory.shared_bytes;
     if (status == ADELE_OK)
-        *out += network_parameter_bytes(network);
+        *out += network_parameter_bytes(network) * (fit->is_ensemble ? 2 : 1); // and their average
     network_destroy(network);
     return status;
 }
@@ -117,7 +127,8 @@ static adele_status try_fit(const struct adele_device *device, const struct data
     // Windows add up the probabilities of a whole image.
     double window_bytes =
         fit->is_patch ? plane_pixels(fingerprint, fit) * (dataset->n_categories + 1.0) * 4.0 : 0.0;
-    fit->needed_bytes = bytes + data_bytes(fingerprint, fit) + (size_t)window_bytes;
+    fit->needed_bytes = bytes + data_bytes(fingerprint, fit) + (size_t)window_bytes +
+                        map_bytes(dataset, fingerprint, fit);
     *fits = fit->needed_bytes <= room;
     return ADELE_OK;
 }
@@ -147,8 +158,10 @@ static adele_status search(const struct adele_device *device, const struct datas
 }
 
 adele_status init_fit(const struct adele_device *device, const struct dataset *dataset,
-                      const struct adele_fingerprint *fingerprint, struct init_fit *out) {
+                      const struct adele_fingerprint *fingerprint, bool is_ensemble,
+                      struct init_fit *out) {
     memset(out, 0, sizeof *out);
+    out->is_ensemble = is_ensemble;
     out->is_gpu = strcmp(device->iface->name, "cpu") != 0;
     const struct preset *preset = out->is_gpu ? &gpu_preset : &cpu_preset;
     bool fits = false;
@@ -160,7 +173,7 @@ adele_status init_fit(const struct adele_device *device, const struct dataset *d
     choose_size(fingerprint, preset->longest_side, out);
     out->whole_height = out->height;
     out->whole_width = out->width;
-    out->is_patch = is_large(fingerprint, preset->longest_side);
+    out->is_patch = !is_ensemble && is_large(fingerprint, preset->longest_side);
     if (out->is_patch)
         TRY(search(device, dataset, fingerprint, room, preset, out, &fits));
     out->is_patch = fits;

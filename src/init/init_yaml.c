@@ -133,6 +133,27 @@ static adele_status put_size(const struct init_choices *self, struct buffer *out
         extents[0].median, is_one ? "" : " (median)", is_one ? "that" : "their own");
 }
 
+// With the settings that the method was measured with (configs/jsrt_unet_ensemble.yaml).
+static adele_status put_ensemble(struct buffer *out) {
+    return buffer_text(
+        out, "  optimizer: {name: sgd, lr: 0.05, momentum: 0.9} # the method was measured "
+             "with this and with the loss below\n"
+             "loss: {form: plain, scales: [1.0]}\n"
+             "# Labels that look wrong are corrected once, after a third of the epochs; "
+             "enabled: false is plain training.\n"
+             "correction: {enabled: true, method: ensemble}\n");
+}
+
+static adele_status put_adele(const struct init_fit *fit, struct buffer *out) {
+    TRY(buffer_text(out, "  optimizer: {name: adamw, lr: 0.001} # learns small sets in fewer "
+                         "epochs than the paper's sgd\n"));
+    TRY(buffer_text(out, "# Labels that look wrong are corrected while it trains; enabled: false "
+                         "is plain training.\n"));
+    return buffer_text(out, fit->is_patch ? "correction: {enabled: true, source: inference} # "
+                                            "by windows of the patch's size\n"
+                                          : "correction: {enabled: true}\n");
+}
+
 static adele_status put_training(const struct init_choices *self, struct buffer *out) {
     const struct init_fit *fit = &self->fit;
     TRY(fit->is_patch ? put_patch(fit, self->fingerprint, out) : put_size(self, out));
@@ -143,13 +164,7 @@ static adele_status put_training(const struct init_choices *self, struct buffer 
     TRY(buffer_text(out, gigabytes < 0.05 ? "less than " : "about "));
     TRY(buffer_fixed(out, gigabytes < 0.05 ? 0.1 : gigabytes, 1));
     TRY(buffer_printf(out, " GB of memory\n  seed: %" PRIu64 "\n", self->seed));
-    TRY(buffer_text(out, "  optimizer: {name: adamw, lr: 0.001} # learns small sets in fewer "
-                         "epochs than the paper's sgd\n"));
-    TRY(buffer_text(out, "# Labels that look wrong are corrected while it trains; enabled: false "
-                         "is plain training.\n"));
-    return buffer_text(out, fit->is_patch ? "correction: {enabled: true, source: inference} # "
-                                            "by windows of the patch's size\n"
-                                          : "correction: {enabled: true}\n");
+    return fit->is_ensemble ? put_ensemble(out) : put_adele(fit, out);
 }
 
 adele_status init_yaml_write(const struct init_choices *choices, struct buffer *out) {

@@ -133,6 +133,56 @@ static void the_configuration_says_of_which_size_the_files_are(void **state) {
         "; the files have about 40 x 48 (median), and masks come out at their own size\n");
 }
 
+// The settings that the method was measured with, and whole images alone.
+static void a_configuration_of_the_ensemble_trains(void **state) {
+    struct program_result result;
+    for (int i = 0; i < 8; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "case%d_", i);
+        init_sized_case(state, "set/images", "set/masks", name, i, 1, 600, 72);
+    }
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "e.yaml"),
+          "--device=cpu", "--method=ensemble");
+    init_done(&result, "written:");
+    struct config *config = init_load(state, "e.yaml");
+    assert_true(config_has_ensemble(config));
+    assert_int_equal(config->train.optimizer, OPTIMIZER_SGD);
+    assert_true(config->train.lr == 0.05 && config->train.momentum == 0.9);
+    assert_int_equal(config->loss.form, ADELE_LOSS_PLAIN);
+    assert_int_equal(config->loss.n_scales, 1);
+    assert_int_equal(config->data.patch[0], 0);
+    config_destroy(config);
+    ADELE(&result, "check", "--config", scratch_path(state, "e.yaml"));
+    assert_null(strstr(result.err, "was measured with"));
+    init_done(&result, " 0 errors");
+    init_train(state, "e.yaml", "run");
+    // The configuration of the other method, with another method alone.
+    char *yaml = NULL, *method = NULL, *text = NULL;
+    size_t bytes = 0;
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "a.yaml"),
+          "--device=cpu");
+    init_done(&result, "written:");
+    check_ok(file_read(scratch_path(state, "a.yaml"), 0, &yaml, &bytes));
+    method = strstr(yaml, "correction: {");
+    assert_non_null(method);
+    method[0] = '\0';
+    char *sized = strstr(yaml, "  size: [0, 0]"), *model = strstr(yaml, "model: {");
+    assert_true(sized != NULL && model != NULL);
+    sized[0] = '\0';
+    text = memory_printf("%s  size: [32, 128]\n%scorrection: {method: ensemble}\n", yaml, model);
+    tiny_text(state, "a.yaml", text);
+    memory_free(text);
+    memory_free(yaml);
+    ADELE(&result, "check", "--config", scratch_path(state, "a.yaml"));
+    assert_non_null(strstr(result.err, "warning: this run has loss: {form: official} at 3 scales "
+                                       "and train.optimizer: {name: adamw, lr: 0.001}, but "));
+    init_done(&result, " 0 errors");
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "w.yaml"),
+          "--device=cpu", "--method=other");
+    assert_int_equal(result.code, 2);
+    program_result_deinit(&result);
+}
+
 // Of several sizes; whole ones would lose four fifths of each side.
 static void large_pictures_train_in_patches(void **state) {
     struct program_result result;
@@ -348,6 +398,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(pictures_and_masks_of_255_train),
         TEST(the_configuration_says_of_which_size_the_files_are),
+        TEST(a_configuration_of_the_ensemble_trains),
         TEST(large_pictures_train_in_patches),
         TEST(volumes_train),
         TEST(the_splits_of_a_data_set_stay),

@@ -158,9 +158,10 @@ static void an_ensemble_says_when_and_what_it_is(void **state) {
                             "          warning: 1 epoch before the correction are few");
     assert_int_equal(count_of(result.err,
                               "warning: this run has loss: {form: official} at 3 scales and "
-                              "train.optimizer: {lr: 0.1, momentum: 0.99}, but "
+                              "train.optimizer: {name: sgd, lr: 0.1, momentum: 0.99}, but "
                               "correction.method: ensemble was measured with loss: {form: plain, "
-                              "scales: [1.0]} and train.optimizer: {lr: 0.05, momentum: 0.9}"),
+                              "scales: [1.0]} and train.optimizer: {name: sgd, lr: 0.05, "
+                              "momentum: 0.9}"),
                      1);
     // What the gate has measured (the words: test_gate).
     assert_says(result.out, "epoch 1: disc: labels ");
@@ -188,6 +189,14 @@ static void the_ensemble_preset_does_not_warn(void **state) {
     assert_null(strstr(result.err, "was measured"));
     // Once, and not for each batch size.
     assert_int_equal(count_of(result.err, "correction.method: ensemble does not use "), 1);
+    program_result_deinit(&result);
+    ADELE(&result, "train", config, "--dry-run", "--device", "cpu", "--set",
+          "correction.method=ensemble", "--set", "loss.form=plain", "--set",
+          "train.optimizer={name: adamw, lr: 0.001}", "--set", "train.optimizer.momentum=");
+    assert_code(&result, 0);
+    assert_int_equal(count_of(result.err, "warning: this run has train.optimizer: {name: adamw, "
+                                          "lr: 0.001}, but correction.method: ensemble was "),
+                     1);
     program_result_deinit(&result);
 }
 

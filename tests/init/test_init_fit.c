@@ -48,7 +48,7 @@ static struct init_fit fit_of(const struct fake *fake, const struct adele_finger
     struct dataset dataset = {.root = "set", .n_channels = 1, .n_categories = 2};
     struct init_fit fit;
     dataset.n_cases[SPLIT_TRAIN] = found->n_cases[0];
-    if (init_fit(&fake->device, &dataset, found, &fit) != ADELE_OK)
+    if (init_fit(&fake->device, &dataset, found, false, &fit) != ADELE_OK)
         fail_msg("%s", adele_error_message());
     return fit;
 }
@@ -145,7 +145,7 @@ static void little_memory_means_less(void **state) {
     int n_less = 0;
     dataset.n_cases[SPLIT_TRAIN] = 40;
     for (free_now = whole.needed_bytes * 2;
-         init_fit(&fake.device, &dataset, &found, &fit) == ADELE_OK; free_now /= 2) {
+         init_fit(&fake.device, &dataset, &found, false, &fit) == ADELE_OK; free_now /= 2) {
         assert_true(fit.needed_bytes <= free_now / 2); // the other half is for other programs
         assert_true(fit.needed_bytes <= last.needed_bytes);
         assert_true(fit.batch >= 2);
@@ -156,7 +156,7 @@ static void little_memory_means_less(void **state) {
     assert_true(last.width < whole.width || last.channels < whole.channels ||
                 last.batch < whole.batch);
     free_now = 1000000;
-    assert_int_equal(init_fit(&fake.device, &dataset, &found, &fit), ADELE_NO_MEMORY);
+    assert_int_equal(init_fit(&fake.device, &dataset, &found, false, &fit), ADELE_NO_MEMORY);
     assert_non_null(strstr(adele_error_message(), "set: 1 MB are free on cpu"));
     assert_true(adele_error_hint()[0] != '\0');
     adele_device_close(fake.cpu);
