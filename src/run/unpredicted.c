@@ -25,14 +25,14 @@ static int find_first(const double *iou, int epoch) {
 
 static void warn(const struct config *config, const char *name, int first) {
     char advice[200];
-    if (config->train.optimizer == OPTIMIZER_SGD)
-        (void)snprintf(advice, sizeof advice,
-                       "raise train.optimizer.lr (%g), or train longer; train.optimizer.name: "
-                       "adamw with a rate of 0.001 takes fewer epochs on small sets",
-                       config->train.lr);
-    else
-        (void)snprintf(advice, sizeof advice,
-                       "try another train.optimizer.lr (%g), or train longer", config->train.lr);
+    bool is_sgd = config->train.optimizer == OPTIMIZER_SGD;
+    // The method ensemble was measured with sgd (correction/correction_plan.c).
+    (void)snprintf(advice, sizeof advice, "%s train.optimizer.lr (%g), or train longer%s",
+                   is_sgd ? "raise" : "try another", config->train.lr,
+                   is_sgd && !config_has_ensemble(config)
+                       ? "; train.optimizer.name: adamw with a rate of 0.001 takes fewer epochs on "
+                         "small sets"
+                       : "");
     log_line(LOG_WARNING, "the network predicts no %s in any training image since epoch %d: %s",
              name, first, advice);
 }

@@ -79,6 +79,11 @@ static void a_class_is_named_once(void **state) {
 static void the_advice_is_of_the_optimizer(void **state) {
     const double none[5] = {0};
     struct config *config = tiny_run_config(state, SETS("train.optimizer.lr=0.00002"));
+    config->correction.method = METHOD_ENSEMBLE; // which was measured with sgd
+    assert_string_equal(lines_of(state, config, 5, none, 0, 9),
+                        "warning: the network predicts no leaf in any training image since epoch "
+                        "1: raise train.optimizer.lr (2e-05), or train longer\n");
+    config->correction.method = METHOD_ADELE;
     config->train.optimizer = OPTIMIZER_ADAMW;
     assert_string_equal(lines_of(state, config, 5, none, 0, 9),
                         "warning: the network predicts no leaf in any training image since epoch "
