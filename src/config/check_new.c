@@ -55,26 +55,11 @@ static adele_status check_optimizer(const struct config *config) {
     return ADELE_OK;
 }
 
-// Keys of the method ensemble where labels are corrected by the other one. Those of ADELE are
-// accepted with the ensemble, whose configurations often are ADELE's with another method; the log
-// names them (config_ignored_keys).
-static adele_status check_method(const struct config *config) {
-    static const char *const paths[] = {
-        "correction.at",        "correction.timing",   "correction.beta",      "correction.guide",
-        "correction.guide_eps", "correction.decision", "correction.calibrate", "correction.gate"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_adele(config); i++)
-        TRY(check_unread(config, paths[i], "Leave the key out, or set correction.method: ensemble.",
-                         "correction.method", "adele"));
-    return ADELE_OK;
-}
-
 adele_status config_check_new(const struct config *config) {
     adele_status status = check_true_labels(config);
     if (status == ADELE_OK)
         status = check_augment_kind(config);
     if (status == ADELE_OK)
         status = check_optimizer(config);
-    if (status == ADELE_OK)
-        status = check_method(config);
     return config_name_origin(config, status);
 }

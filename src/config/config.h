@@ -165,8 +165,8 @@ const char *config_precision_name(enum adele_precision precision); // as it is w
 // Every key with its value, as YAML that config_load reads back to the same struct; same config,
 // same bytes. Caller frees *out with memory_free.
 ADELE_MUST_CHECK adele_status config_to_yaml(const struct config *config, char **out);
-// The keys that are not at their defaults and that the method ensemble does not use, separated by
-// ", ", into `out`; "" with another method.
+// The keys that are not at their defaults and that the method of the correction does not use,
+// separated by ", ", into `out`; "" where there are none, or nothing is corrected.
 ADELE_MUST_CHECK adele_status config_ignored_keys(const struct config *config, char *out,
                                                   size_t out_bytes);
 // The part that `data` reads, and the part that `nn` reads, whose channels and categories follow

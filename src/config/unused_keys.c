@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Keys that are written but have no effect are errors, because whoever writes them expects one.
-// Those with which earlier versions have trained are errors of new runs alone (check_new.c).
+// Those with which earlier versions have trained are errors of new runs alone (check_new.c). Keys
+// of the other method of correction are named in a warning alone, because the same file is often
+// trained with both methods.
 #include "base/fail.h"
 #include "config/key_table.h"
 
@@ -48,22 +50,57 @@ static const char *augment_hint(const struct config *config) {
                         "augment, or leave the key out.";
 }
 
+struct key_list { // in the caller's text
+    char *out;
+    size_t bytes, used;
+};
+
+static adele_status list_ignored(const struct config *config, const char *path, const char *when,
+                                 struct key_list *list) {
+    int i_key = -1;
+    bool is_same = true;
+    if (config_is_known(path, &i_key))
+        TRY(config_is_default(&config_keys[i_key], config, &is_same));
+    if (!is_same && list->used < list->bytes)
+        list->used += (size_t)snprintf(list->out + list->used, list->bytes - list->used, "%s%s%s",
+                                       list->used > 0 ? ", " : "", path, when);
+    return ADELE_OK;
+}
+
 adele_status config_ignored_keys(const struct config *config, char *out, size_t out_bytes) {
-    static const char *const paths[] = {
-        "correction.every",    "correction.rule",  "correction.tau",           "correction.mask",
-        "correction.logic255", "correction.guard", "correction.base",          "correction.source",
-        "correction.flip",     "correction.veto",  "correction.crf_iterations"};
-    size_t used = 0;
+    static const struct {
+        const char *path;
+        enum correction_method method; // that reads it
+    } keys[] = {
+        {"correction.at", METHOD_ENSEMBLE},
+        {"correction.timing", METHOD_ENSEMBLE},
+        {"correction.beta", METHOD_ENSEMBLE},
+        {"correction.guide", METHOD_ENSEMBLE},
+        {"correction.guide_eps", METHOD_ENSEMBLE},
+        {"correction.decision", METHOD_ENSEMBLE},
+        {"correction.calibrate", METHOD_ENSEMBLE},
+        {"correction.gate", METHOD_ENSEMBLE},
+        {"correction.every", METHOD_ADELE},
+        {"correction.rule", METHOD_ADELE},
+        {"correction.tau", METHOD_ADELE},
+        {"correction.mask", METHOD_ADELE},
+        {"correction.logic255", METHOD_ADELE},
+        {"correction.guard", METHOD_ADELE},
+        {"correction.base", METHOD_ADELE},
+        {"correction.source", METHOD_ADELE},
+        {"correction.flip", METHOD_ADELE},
+        {"correction.average", METHOD_ADELE},
+        {"correction.veto", METHOD_ADELE},
+        {"correction.crf_iterations", METHOD_ADELE},
+        {"correction.crf_from_epoch", METHOD_ADELE},
+    };
+    struct key_list list = {out, out_bytes, 0};
     out[0] = '\0';
-    for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_ensemble(config); i++) {
-        int i_key = -1;
-        bool is_same = true;
-        if (config_is_known(paths[i], &i_key))
-            TRY(config_is_default(&config_keys[i_key], config, &is_same));
-        if (!is_same && used < out_bytes)
-            used += (size_t)snprintf(out + used, out_bytes - used, "%s%s", used > 0 ? ", " : "",
-                                     paths[i]);
-    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && config->correction.enabled; i++)
+        if (keys[i].method != config->correction.method)
+            TRY(list_ignored(config, keys[i].path, "", &list));
+    if (config_has_ensemble(config) && config->correction.timing == TIMING_ONSET)
+        TRY(list_ignored(config, "correction.at", " (with correction.timing: onset)", &list));
     return ADELE_OK;
 }
 

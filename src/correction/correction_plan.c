@@ -42,7 +42,8 @@ adele_status correction_plan_check(const struct config *config) {
     char keys[512];
     TRY(config_ignored_keys(config, keys, sizeof keys));
     if (keys[0] != '\0')
-        log_line(LOG_WARNING, "correction.method: ensemble does not use %s", keys);
+        log_line(LOG_WARNING, "correction.method: %s does not use %s",
+                 config_has_ensemble(config) ? "ensemble" : "adele", keys);
     warn_of_ensemble(config);
     return ADELE_OK;
 }

@@ -133,9 +133,6 @@ static void test_an_optimizer_has_its_own_keys(void **state) {
 
 static void test_the_ensemble_has_its_own_keys(void **state) {
     (void)state;
-    assert_refused_when_new(ROOT, "correction.at=0.5",
-                            "correction.at is set, but correction.method is adele");
-    assert_refused_when_new(ROOT, "correction.decision=argmax", "correction.decision is set");
     assert_refused("data: {root: /d, size: [0, 0], patch: [32, 32]}\n",
                    "correction={method: ensemble, source: inference}", "data.patch is [32, 32]");
     assert_refused(ROOT, "train.evaluate_averaged=true", "train.average is false");
@@ -186,7 +183,7 @@ static void test_what_is_scored_follows_the_average(void **state) {
     }
 }
 
-static void test_keys_that_the_ensemble_ignores(void **state) {
+static void test_keys_that_a_method_ignores(void **state) {
     (void)state;
     static const struct {
         const char *set, *keys;
@@ -194,12 +191,19 @@ static void test_keys_that_the_ensemble_ignores(void **state) {
                  {"correction={method: ensemble, pipeline: voc}", ""},
                  {"correction={method: ensemble, tau: 0.5, veto: 0, rule: single}",
                   "correction.rule, correction.tau, correction.veto"},
-                 {"correction={tau: 0.5}", ""}};
+                 {"correction={method: ensemble, timing: onset, min_points: 3}", ""},
+                 {"correction={method: ensemble, timing: onset, at: 0.5}",
+                  "correction.at (with correction.timing: onset)"},
+                 {"correction={tau: 0.5}", ""},
+                 {"correction={at: 0.5, timing: onset, decision: argmax}",
+                  "correction.at, correction.timing, correction.decision"},
+                 {"correction={enabled: false, at: 0.5}", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char keys[512];
         struct config *c = parse_ok(ROOT, 1, &cases[i].set);
         assert_int_equal(config_ignored_keys(c, keys, sizeof keys), ADELE_OK);
         assert_string_equal(keys, cases[i].keys);
+        assert_int_equal(config_check_new(c), ADELE_OK);
         config_destroy(c);
     }
 }
@@ -225,7 +229,7 @@ int main(void) {
         cmocka_unit_test(test_the_ensemble_has_its_own_keys),
         cmocka_unit_test(test_the_gate_needs_the_decision_by_area),
         cmocka_unit_test(test_what_is_scored_follows_the_average),
-        cmocka_unit_test(test_keys_that_the_ensemble_ignores),
+        cmocka_unit_test(test_keys_that_a_method_ignores),
         cmocka_unit_test(test_noise_of_true_labels_is_refused_for_a_new_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
