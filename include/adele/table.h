@@ -65,6 +65,16 @@ struct adele_table_class {
     const char *name;
     struct adele_spread last;   // IoU on the split, last epoch
     struct adele_spread labels; // IoU of the training labels after the last epoch against the truth
+    double lowest;              // of `last`; NaN without a value
+    int n_below;                // runs whose `last` is below ADELE_TABLE_LOW_IOU
+};
+#define ADELE_TABLE_LOW_IOU 0.05
+
+// How many foreground classes had labels corrected in a run.
+struct adele_table_corrected {
+    int n;                 // finished runs with correction enabled; 0: the rest says nothing
+    int n_classes;         // foreground classes
+    double mean, min, max; // over the runs
 };
 // Foreground mean IoU.
 struct adele_table_row {
@@ -80,11 +90,16 @@ struct adele_table_row {
     struct adele_spread seconds;
     int n_classes; // with the background; 0 when no run has finished
     const struct adele_table_class *classes;
+    struct adele_table_corrected corrected;
 };
 // The library may append fields in later versions.
 struct adele_table {
     int n_rows, n_failed; // configurations times kinds of noise; runs
     const struct adele_table_row *rows;
+    // Sentences that name the rows in which correction was enabled and no run corrected a class,
+    // and the classes that ended below ADELE_TABLE_LOW_IOU. They are in table.md too.
+    int n_notes;
+    const char *const *notes;
 };
 // Trains what has not finished, resumes what was stopped, and keeps finished runs. *out, of the
 // runs that finished, is also there when single runs failed (n_failed); destroy it with

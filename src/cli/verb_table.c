@@ -130,7 +130,17 @@ const struct argp table_argp = {
         "trained or written. A run that fails is named, and the others go on; then the exit "
         "code is 1. DIR gets table.md, table.csv, table_classes.csv (IoU of each class), "
         "table_runs.csv (each run) and seconds.json. For curves and panels: adele report "
-        "DIR/CONFIG_seed*."};
+        "DIR/CONFIG_seed*.\n\n"
+        "Rows are in the order of the configurations and, in each, of --noise. Values are mean and "
+        "deviation of a sample (n - 1) over the seeds. \"best mIoU\" and \"last mIoU\" are the "
+        "foreground mean on the split, of the best and the last epoch. The best epoch is chosen by "
+        "the very images that are scored, so its value is optimistic: compare by the last one. "
+        "\"labels\" is the foreground mIoU of the training labels, as corrected, against the truth "
+        "after the last epoch. \"corrected\": in how many foreground classes labels were "
+        "corrected, of how many; where seeds differ, their mean (lowest..highest). \"seconds\" are "
+        "wall-clock time of a run's processes; runs at the same time (--jobs) slow each other "
+        "down. Warnings name the rows in which correction was enabled and corrected no class, and "
+        "classes that ended with an IoU below 0.05."};
 
 // ---- output -------------------------------------------------------------------------------------
 
@@ -156,6 +166,16 @@ static void print_spread(const struct adele_spread *spread, int n_decimals, int 
     printf("  %*s", width, text);
 }
 
+static void print_corrected(const struct adele_table_corrected *corrected, int width) {
+    char text[40] = "-";
+    if (corrected->n > 0 && corrected->min == corrected->max)
+        (void)snprintf(text, sizeof text, "%.0f/%d", corrected->mean, corrected->n_classes);
+    else if (corrected->n > 0)
+        (void)snprintf(text, sizeof text, "%.1f/%d (%.0f..%.0f)", corrected->mean,
+                       corrected->n_classes, corrected->min, corrected->max);
+    printf("  %*s", width, text);
+}
+
 // As wide as the longest of the names and the title. Without names, as without --noise: 0.
 static int width_of(const char *title, const struct adele_table *table, bool is_noise) {
     size_t width = 0;
@@ -170,9 +190,9 @@ static void print_table(const struct adele_table *table, const char *output) {
     int width = width_of("configuration", table, false), of_noise = width_of("noise", table, true);
     int gap = of_noise > 0 ? 2 : 0; // the column of the noise is left out without any
     int n_finished = 0;
-    printf("\n%-*s%*s%-*s  %5s  %4s  %16s  %16s  %16s  %12s\n", width, "configuration", gap, "",
-           of_noise, of_noise > 0 ? "noise" : "", "split", "runs", "best mIoU", "last mIoU",
-           "labels", "seconds");
+    printf("\n%-*s%*s%-*s  %5s  %4s  %16s  %16s  %16s  %12s  %12s\n", width, "configuration", gap,
+           "", of_noise, of_noise > 0 ? "noise" : "", "split", "runs", "best mIoU", "last mIoU",
+           "labels", "corrected", "seconds");
     for (int i = 0; i < table->n_rows; i++) {
         const struct adele_table_row *row = &table->rows[i];
         printf("%-*s%*s%-*s  %5s  %4d", width, row->config, gap, "", of_noise, row->noise,
@@ -180,6 +200,7 @@ static void print_table(const struct adele_table *table, const char *output) {
         print_spread(&row->best, 4, 16);
         print_spread(&row->last, 4, 16);
         print_spread(&row->labels, 4, 16);
+        print_corrected(&row->corrected, 12);
         print_spread(&row->seconds, 0, 12);
         printf("\n");
         n_finished += row->n_runs;
@@ -190,10 +211,12 @@ static void print_table(const struct adele_table *table, const char *output) {
                output);
         return;
     }
-    printf("Mean +- deviation over the seeds of the foreground mIoU: on the split, best and last "
-           "epoch; of the\ntraining labels against the truth after the last epoch. Tables, also of "
+    printf("Mean +- deviation over the seeds; %s/table.md explains the columns. Tables, also of "
            "classes and runs:\n%s/table.md, table.csv, table_classes.csv, table_runs.csv\n",
-           output);
+           output, output);
+    fflush(stdout);
+    for (int i = 0; i < table->n_notes; i++)
+        fprintf(stderr, "warning: %s\n", table->notes[i]);
 }
 
 int verb_table(int argc, char **argv) {

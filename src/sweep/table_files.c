@@ -6,21 +6,27 @@
 #include "base/fail.h"
 #include "base/memory.h"
 
-#include <math.h>
+#include <stdbool.h>
 
 // ---- values for programs ------------------------------------------------------------------------
 
+static adele_status add_numbers(struct buffer *out, size_t n, const double *values) {
+    for (size_t i = 0; i < n; i++) {
+        TRY(buffer_text(out, ","));
+        TRY(buffer_number(out, values[i], ""));
+    }
+    return ADELE_OK;
+}
+
 static adele_status add_both(struct buffer *out, const struct adele_spread *spread) {
-    TRY(buffer_text(out, ","));
-    TRY(buffer_number(out, spread->mean, ""));
-    TRY(buffer_text(out, ","));
-    return buffer_number(out, spread->deviation, "");
+    return add_numbers(out, 2, (const double[]){spread->mean, spread->deviation});
 }
 
 static adele_status add_csv(const struct adele_table *table, struct buffer *out) {
     TRY(buffer_text(out, "config,split,runs,best_mean,best_deviation,last_mean,last_deviation,"
                          "labels_last_mean,labels_last_deviation,noise,seconds_mean,"
-                         "seconds_deviation\n"));
+                         "seconds_deviation,corrected_mean,corrected_min,corrected_max,"
+                         "foreground_classes\n"));
     for (int i = 0; i < table->n_rows; i++) {
         const struct adele_table_row *row = &table->rows[i];
         TRY(buffer_csv_field(out, row->config));
@@ -31,7 +37,9 @@ static adele_status add_csv(const struct adele_table *table, struct buffer *out)
         TRY(buffer_text(out, ","));
         TRY(buffer_csv_field(out, row->noise));
         TRY(add_both(out, &row->seconds));
-        TRY(buffer_text(out, "\n"));
+        const struct adele_table_corrected *corrected = &row->corrected;
+        TRY(add_numbers(out, 3, (const double[]){corrected->mean, corrected->min, corrected->max}));
+        TRY(buffer_printf(out, ",%d\n", corrected->n_classes));
     }
     return ADELE_OK;
 }
@@ -57,11 +65,12 @@ static adele_status add_classes_csv(const struct adele_table *table, struct buff
 }
 
 static adele_status add_runs_csv(const struct table_plan *plan, struct buffer *out) {
-    TRY(buffer_text(out, "run,config,noise,seed,best,best_epoch,last,labels_last,seconds\n"));
+    TRY(buffer_text(out, "run,config,noise,seed,best,best_epoch,last,labels_last,seconds,corrected,"
+                         "foreground_classes\n"));
     for (int i = 0; i < plan->n_runs; i++) {
         const struct table_run *run = &plan->runs[i];
-        const double values[] = {run->best, run->best_epoch, run->last, run->labels_last,
-                                 run->seconds};
+        const double values[] = {run->best,        run->best_epoch, run->last,
+                                 run->labels_last, run->seconds,    run->corrected};
         if (!run->has_finished)
             continue;
         TRY(buffer_csv_field(out, run->name));
@@ -70,11 +79,8 @@ static adele_status add_runs_csv(const struct table_plan *plan, struct buffer *o
         TRY(buffer_text(out, ","));
         TRY(buffer_csv_field(out, plan->noises[run->i_noise]));
         TRY(buffer_printf(out, ",%llu", (unsigned long long)run->seed));
-        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
-            TRY(buffer_text(out, ","));
-            TRY(buffer_number(out, values[k], ""));
-        }
-        TRY(buffer_text(out, "\n"));
+        TRY(add_numbers(out, sizeof values / sizeof *values, values));
+        TRY(buffer_printf(out, ",%d\n", run->n_foreground));
     }
     return ADELE_OK;
 }
@@ -91,6 +97,18 @@ static adele_status add_spread(struct buffer *out, const struct adele_spread *sp
         return ADELE_OK;
     TRY(buffer_text(out, " ± "));
     return buffer_fixed(out, spread->deviation, n_decimals);
+}
+
+// "3/5" where all runs are alike, else "2.3/5 (1..3)".
+static adele_status add_corrected(struct buffer *out,
+                                  const struct adele_table_corrected *corrected) {
+    bool is_same = corrected->min == corrected->max;
+    TRY(buffer_text(out, " | "));
+    if (corrected->n == 0)
+        return buffer_text(out, "-");
+    TRY(buffer_fixed(out, corrected->mean, is_same ? 0 : 1));
+    TRY(buffer_printf(out, "/%d", corrected->n_classes));
+    return is_same ? ADELE_OK : buffer_printf(out, " (%.0f..%.0f)", corrected->min, corrected->max);
 }
 
 static adele_status add_cell(struct buffer *out, const char *text) {
@@ -123,10 +141,25 @@ static adele_status add_classes(const struct adele_table *table, struct buffer *
     return ADELE_OK;
 }
 
+static const char explanation[] =
+    "\nMean ± deviation of a sample (n - 1) over the runs, one a seed. Rows are in the order of "
+    "the configurations and, in each, of --noise.\n\n"
+    "- noise: - is the configuration's own.\n"
+    "- best mIoU, last mIoU: foreground mean on the split, of the best and the last epoch. The "
+    "best epoch is chosen by the very images that are scored, so its value is optimistic: compare "
+    "by the last one.\n"
+    "- labels: foreground mIoU (below: IoU of the class) of the training labels, as corrected, "
+    "against the truth after the last epoch; - where the truth is not known.\n"
+    "- corrected: in how many foreground classes labels were corrected, of how many; where seeds "
+    "differ, their mean (lowest..highest). - is without correction.\n"
+    "- seconds: wall-clock time of a run's processes, from start to end. Runs at the same time "
+    "(--jobs) slow each other down.\n";
+
 static adele_status add_markdown(const struct adele_table *table, struct buffer *out) {
     TRY(buffer_text(out,
                     "| configuration | noise | split | runs | best mIoU | last mIoU | labels | "
-                    "seconds |\n| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"));
+                    "corrected | seconds |\n"
+                    "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"));
     for (int i = 0; i < table->n_rows; i++) {
         const struct adele_table_row *row = &table->rows[i];
         TRY(add_names(out, row));
@@ -134,15 +167,14 @@ static adele_status add_markdown(const struct adele_table *table, struct buffer 
         TRY(add_spread(out, &row->best, 4));
         TRY(add_spread(out, &row->last, 4));
         TRY(add_spread(out, &row->labels, 4));
+        TRY(add_corrected(out, &row->corrected));
         TRY(add_spread(out, &row->seconds, 0));
         TRY(buffer_text(out, " |\n"));
     }
+    for (int i = 0; i < table->n_notes; i++)
+        TRY(buffer_printf(out, "\n**Note:** %s\n", table->notes[i]));
     TRY(add_classes(table, out));
-    return buffer_text(out,
-                       "\nMean ± deviation over the runs (seeds). noise: - is the configuration's "
-                       "own. mIoU: foreground mean on the split, of the best and the last epoch. "
-                       "labels: foreground mIoU, or IoU of the class, of the training labels "
-                       "against the truth after the last epoch. seconds: of a run's processes.\n");
+    return buffer_text(out, explanation);
 }
 
 static adele_status write_files(const struct adele_table *table, const struct table_plan *plan,

@@ -104,6 +104,7 @@ static adele_status name_runs(struct table_plan *self) {
         run->i_noise = run->i_row % self->n_noises;
         run->seed = options->seeds[i % options->n_seeds];
         run->seconds = run->best = run->best_epoch = run->last = run->labels_last = NAN;
+        run->corrected = NAN;
         TRY(name_run(self, run));
         for (int k = 0; k < i; k++) // "a" with the noise "b" and "a_b" with none
             if (strcmp(self->runs[k].name, run->name) == 0)

@@ -22,6 +22,8 @@ struct table_run {
     double seconds;        // of all its processes; NaN: not known
     // What table_rows_create reads from a finished run.
     double best, best_epoch, last, labels_last;
+    double corrected; // foreground classes with corrected labels; NaN: it corrects none
+    int n_foreground;
 };
 
 struct table_plan {

@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "report/class_correction.h"
 #include "report/run.h"
 
 #include <math.h>
@@ -12,6 +13,7 @@
 struct rows {
     struct adele_table table; // first, so that both have one address
     struct adele_table_row *rows;
+    char *notes[MAX_NOTES];
 };
 
 void table_rows_destroy(struct adele_table *table) {
@@ -26,6 +28,8 @@ void table_rows_destroy(struct adele_table *table) {
         memory_free((char *)row->config);
         memory_free((char *)row->noise);
     }
+    for (int i = 0; i < MAX_NOTES; i++)
+        memory_free(self->notes[i]);
     memory_free(self->rows);
     memory_free(self);
 }
@@ -51,11 +55,22 @@ static struct adele_spread spread_of(const double *values, int n) {
     return out;
 }
 
+static struct adele_table_corrected corrected_of(const double *values, int n, int n_classes) {
+    const struct adele_spread spread = spread_of(values, n);
+    struct adele_table_corrected out = {spread.n, n_classes, spread.mean, NAN, NAN};
+    for (int i = 0; i < n; i++) {
+        out.min = fmin(out.min, values[i]); // of a NaN and a number, the number
+        out.max = fmax(out.max, values[i]);
+    }
+    return out;
+}
+
 // The values of one row's finished runs. Classes are those of its first one.
 struct values {
-    double *best, *last, *labels, *seconds; // (n)
-    double *class_last, *class_labels;      // (n_classes, n_runs)
-    int n, n_runs;                          // runs that are in; room for runs
+    double *best, *last, *labels, *seconds, *corrected; // (n)
+    double *class_last, *class_labels;                  // (n_classes, n_runs)
+    int n, n_runs;                                      // runs that are in; room for runs
+    int n_foreground;
 };
 
 static void values_deinit(struct values *values) {
@@ -63,6 +78,7 @@ static void values_deinit(struct values *values) {
     memory_free(values->last);
     memory_free(values->labels);
     memory_free(values->seconds);
+    memory_free(values->corrected);
     memory_free(values->class_last);
     memory_free(values->class_labels);
 }
@@ -72,6 +88,7 @@ static adele_status values_init(struct values *values, int n_runs) {
     TRY(ALLOCATE(&values->best, n_runs));
     TRY(ALLOCATE(&values->last, n_runs));
     TRY(ALLOCATE(&values->labels, n_runs));
+    TRY(ALLOCATE(&values->corrected, n_runs));
     return ALLOCATE(&values->seconds, n_runs);
 }
 
@@ -126,6 +143,19 @@ static adele_status read_classes(const struct report_run *run, const char *split
     return ADELE_OK;
 }
 
+static void count_corrected(const struct report_run *loaded, struct table_run *run) {
+    const cJSON *node;
+    run->n_foreground = 0;
+    cJSON_ArrayForEach(node, cJSON_GetObjectItemCaseSensitive(loaded->onset, "categories")) {
+        struct class_correction read;
+        run->n_foreground++;
+        if (!class_correction_read(loaded->onset, node, &read))
+            continue;
+        run->corrected = isnan(run->corrected) ? 0 : run->corrected;
+        run->corrected += read.first_epoch > 0;
+    }
+}
+
 static adele_status read_run(struct table_run *run, struct adele_table_row *row,
                              struct values *values) {
     CLEANUP(report_run_deinit) struct report_run loaded = {0};
@@ -138,10 +168,24 @@ static adele_status read_run(struct table_run *run, struct adele_table_row *row,
     run->last = values->last[values->n] = summary.last;
     run->labels_last = values->labels[values->n] = summary.labels_last;
     run->best_epoch = summary.best_epoch;
+    count_corrected(&loaded, run);
+    values->corrected[values->n] = run->corrected;
+    values->n_foreground = run->n_foreground;
     values->seconds[values->n] = run->seconds;
     row->split = summary.split; // static storage
     values->n++;
     return ADELE_OK;
+}
+
+static void fill_class(const struct values *values, int c, struct adele_table_class *class) {
+    const double *last = values->class_last + c * values->n_runs;
+    class->last = spread_of(last, values->n);
+    class->labels = spread_of(values->class_labels + c * values->n_runs, values->n);
+    class->lowest = NAN;
+    for (int i = 0; i < values->n; i++) {
+        class->lowest = fmin(class->lowest, last[i]);
+        class->n_below += last[i] < ADELE_TABLE_LOW_IOU;
+    }
 }
 
 static adele_status fill_row(struct table_plan *plan, int i_row, struct adele_table_row *row) {
@@ -156,11 +200,9 @@ static adele_status fill_row(struct table_plan *plan, int i_row, struct adele_ta
     row->last = spread_of(values.last, values.n);
     row->labels = spread_of(values.labels, values.n);
     row->seconds = spread_of(values.seconds, values.n);
-    for (int c = 0; c < row->n_classes; c++) {
-        struct adele_table_class *class = (struct adele_table_class *)&row->classes[c];
-        class->last = spread_of(values.class_last + c * values.n_runs, values.n);
-        class->labels = spread_of(values.class_labels + c * values.n_runs, values.n);
-    }
+    row->corrected = corrected_of(values.corrected, values.n, values.n_foreground);
+    for (int c = 0; c < row->n_classes; c++)
+        fill_class(&values, c, (struct adele_table_class *)&row->classes[c]);
     return ADELE_OK;
 }
 
@@ -179,6 +221,10 @@ adele_status table_rows_create(struct table_plan *plan, struct adele_table **out
         TRY(CHECK_MEMORY(row->noise));
         TRY(fill_row(plan, i, row));
     }
+    TRY(table_notes_create(table, self->notes));
+    while (table->n_notes < MAX_NOTES && self->notes[table->n_notes] != NULL)
+        table->n_notes++;
+    table->notes = (const char *const *)self->notes;
     *out = table;
     table = NULL;
     return ADELE_OK;

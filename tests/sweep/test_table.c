@@ -3,6 +3,7 @@
 #include "adele/table.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "support/program.h"
 #include "support/scratch.h"
@@ -174,6 +175,13 @@ static void noise_multiplies_the_runs(void **state) {
     check_ok(adele_table(&options, &table));
     check_noises(state, table);
     assert_file_has(state, "noises/table.md", "| clean | shift:0.7 | test | 1 | ");
+    // One epoch is too few for a correction.
+    assert_file_has(state, "noises/table.md", " | 0/2 | ");
+    assert_file_has(state, "noises/table.md",
+                    "\n**Note:** Correction is enabled, but no run corrected a class: clean with "
+                    "none; clean with shift; clean with shift:0.7. ");
+    assert_int_equal(table->rows[0].corrected.n, 1);
+    assert_true(table->rows[0].corrected.max == 0);
     assert_file_has(state, "noises/table_classes.csv", "\nclean,shift:0.7,background,test,1,");
     assert_file_has(state, "noises/table_runs.csv", "\nclean_shift0.7_seed4,clean,shift:0.7,4,");
     double seconds = table->rows[2].seconds.mean;
@@ -266,6 +274,72 @@ static void tables_stay_where_no_run_finishes(void **state) {
     assert_says(&result, 1, "two_seed1: kept (2 of 2)");
     assert_file_has(state, "grow/table_runs.csv", "\ntwo_seed1,two,,1,");
     assert_file_has(state, "grow/table.md", "| one | - | - | 0 | - |");
+}
+
+// Classes of scratch/counted/adele_NAME whose labels were corrected.
+static int count_corrected(void *const *state, const char *name) {
+    char path[256];
+    cJSON *onset = NULL;
+    const cJSON *class;
+    int n = 0;
+    (void)snprintf(path, sizeof path, "counted/adele_%s/onset.json", name);
+    check_ok(json_read(scratch_path(state, path), &onset));
+    cJSON_ArrayForEach(class, cJSON_GetObjectItem(onset, "categories")) n +=
+        cJSON_GetArraySize(cJSON_GetObjectItem(class, "corrected_epochs")) > 0;
+    cJSON_Delete(onset);
+    return n;
+}
+
+// Each text begins after the one before.
+static void assert_in_order(const char *text, const char *const *parts) {
+    for (int i = 0; parts[i] != NULL; i++) {
+        const char *found = strstr(text, parts[i]);
+        if (found == NULL)
+            fail_msg("'%s' is not there, or not in its place:\n%s", parts[i], text);
+        text = found;
+    }
+}
+
+// Rows are in the order in which configurations and noises are named.
+static void corrected_classes_are_counted(void **state) {
+    struct program_result result;
+    char plain[4096], adele[4096], row[2][80];
+    char *text = tiny_set_config(scratch_path(state, "set"), NULL);
+    tiny_text(state, "adele.yaml", text);
+    *strstr(text, "correction: {") = '\0'; // the last section
+    char *off = memory_printf("%scorrection: {enabled: false}\n", text);
+    tiny_text(state, "plain.yaml", off);
+    memory_free(off);
+    memory_free(text);
+    (void)snprintf(plain, sizeof plain, "%s", scratch_path(state, "plain.yaml"));
+    (void)snprintf(adele, sizeof adele, "%s", scratch_path(state, "adele.yaml"));
+    ADELE(&result, "table", plain, adele, "--seeds=1,0", "--noise=shift:0.6,flip:0.7", "-o",
+          scratch_path(state, "counted"), "--device=cpu", "--jobs=2");
+    assert_says(&result, 0, " corrected ");
+    int n_corrected = 0;
+    for (int i = 0; i < 2; i++) {
+        const int n[2] = {count_corrected(state, i == 0 ? "shift0.6_seed1" : "flip0.7_seed1"),
+                          count_corrected(state, i == 0 ? "shift0.6_seed0" : "flip0.7_seed0")};
+        n_corrected += n[0] + n[1];
+        if (n[0] == n[1])
+            (void)snprintf(row[i], sizeof row[i], " | %d/2 | ", n[0]);
+        else
+            (void)snprintf(row[i], sizeof row[i], " | %.1f/2 (%d..%d) | ", (n[0] + n[1]) / 2.0,
+                           n[0] < n[1] ? n[0] : n[1], n[0] < n[1] ? n[1] : n[0]);
+    }
+    assert_true(n_corrected > 0);
+    size_t n_bytes = 0;
+    check_ok(file_read(scratch_path(state, "counted/table.md"), 0, &text, &n_bytes));
+    assert_in_order(text, (const char *const[]){"| plain | shift:0.6 | ", " | - | ",
+                                                "| plain | flip:0.7 | ", " | - | ",
+                                                "| adele | shift:0.6 | ", row[0],
+                                                "| adele | flip:0.7 | ", row[1], NULL});
+    memory_free(text);
+    check_ok(file_read(scratch_path(state, "counted/table.csv"), 0, &text, &n_bytes));
+    assert_in_order(text, (const char *const[]){"\nplain,", ",shift:0.6,", ",,,,2\n", "plain,",
+                                                ",flip:0.7,", ",,,,2\n", "adele,", ",shift:0.6,",
+                                                "adele,", ",flip:0.7,", NULL});
+    memory_free(text);
 }
 
 static void what_a_run_said_is_repeated(void **state) {
@@ -408,6 +482,7 @@ int main(void) {
         cmocka_unit_test(noise_takes_the_place_of_the_configurations),
         cmocka_unit_test(more_epochs_go_on_and_other_settings_are_refused),
         cmocka_unit_test(tables_stay_where_no_run_finishes),
+        cmocka_unit_test(corrected_classes_are_counted),
         cmocka_unit_test(what_a_run_said_is_repeated),
         cmocka_unit_test(killed_and_started_again_it_goes_on),
         cmocka_unit_test(interrupted_its_runs_save_and_end),
