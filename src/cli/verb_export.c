@@ -36,10 +36,12 @@ const struct argp export_argp = {
     .options = options,
     .parser = parse,
     .args_doc = "CHECKPOINT|RUN",
-    .doc = "Writes the network as an ONNX file (opset 17) for other programs, such as ONNX "
-           "Runtime. It takes images as their files hold them, normalizes them itself, and "
-           "returns the logits at their size. Batch, height and width are free; the network was "
-           "trained at the height and width that the file's metadata name."};
+    .doc =
+        "Writes the network as an ONNX file (opset 17) for other programs, such as ONNX "
+        "Runtime. It takes images as their files hold them, normalizes them itself, and "
+        "returns the logits at their size. Batch, height and width are free, but images should be "
+        "resized to the height and width that the file's metadata name, those of the training "
+        "(with data.patch: cut into windows of that size)."};
 
 int verb_export(int argc, char **argv) {
     struct arguments arguments = {0};
@@ -51,8 +53,9 @@ int verb_export(int argc, char **argv) {
     if (status == ADELE_OK) {
         const struct adele_model_info *info = adele_model_describe(model);
         model_print_checkpoint(info);
-        printf("%s: image (batch, %d, height, width) -> logits (batch, %d, height, width), trained "
-               "at %d x %d (height x width)\n",
+        printf("%s: image (batch, %d, height, width) -> logits (batch, %d, height, width)\n"
+               "Resize images to %d x %d (height x width), the size of the training; with "
+               "data.patch, take windows of that size.\n",
                arguments.options.output, info->n_channels, info->n_classes, info->height,
                info->width);
     }

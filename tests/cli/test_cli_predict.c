@@ -2,11 +2,13 @@
 // The verbs predict and export as a person runs them: messages, and the files that they leave.
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/safetensors.h"
 #include "image/image.h"
 #include "support/cli_run.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +25,8 @@ static void export_writes_a_file_once(void **state) {
     ADELE(&result, "export", scratch_path(state, "run"), "-o", file);
     assert_code(&result, 0);
     assert_non_null(strstr(result.out, "image (batch, 1, height, width) -> logits (batch, 3, "
-                                       "height, width), trained at 32 x 28 (height x width)"));
+                                       "height, width)\nResize images to 32 x 28 (height x "
+                                       "width), "));
     program_result_deinit(&result);
     check_ok(file_read(file, 0, &first, &n_first));
     ADELE(&result, "export", scratch_path(state, "run"), "-o", file);
@@ -50,6 +53,31 @@ static void export_of_no_checkpoint_is_refused(void **state) {
     ADELE(&result, "export", scratch_path(state, "run"), "other", "-o", file);
     assert_failed(&result, 2, "'other'");
     assert_false(file_exists(file));
+}
+
+// One tensor, as README.md says: 1 x classes x H x W at the mask's size. The mask has the largest.
+static void assert_probabilities_of(const char *path, const struct image *mask) {
+    struct safetensors *file = NULL;
+    int n = mask->height * mask->width;
+    check_ok(safetensors_open(path, &file));
+    assert_int_equal(safetensors_count(file), 1);
+    const struct safetensors_entry *entry = safetensors_find(file, "probabilities");
+    assert_non_null(entry);
+    assert_int_equal(entry->dtype, SAFETENSORS_F32);
+    assert_int_equal(entry->n_dimensions, 4);
+    assert_true(entry->shape[0] == 1 && entry->shape[1] == 3 && entry->shape[2] == mask->height &&
+                entry->shape[3] == mask->width);
+    float *values = memory_calloc(3 * (size_t)n, sizeof *values);
+    assert_non_null(values);
+    check_ok(safetensors_read_f32(file, "probabilities", 3L * n, values));
+    for (int i = 0; i < n; i++) {
+        float of_mask = values[((const uint8_t *)mask->pixels)[i] * n + i];
+        for (int c = 0; c < 3; c++)
+            assert_true(values[c * n + i] <= of_mask);
+        assert_true(fabsf(values[i] + values[n + i] + values[2 * n + i] - 1.0f) <= 1e-5f);
+    }
+    memory_free(values);
+    safetensors_close(file);
 }
 
 // Images of several sizes, none of them the network's.
@@ -79,9 +107,9 @@ static void predict_writes_maps_of_the_inputs_size(void **state) {
         assert_int_equal(image.width, sizes[i][1]);
         for (int k = 0; k < sizes[i][0] * sizes[i][1]; k++)
             assert_true(((uint8_t *)image.pixels)[k] <= 2);
-        image_deinit(&image);
         (void)snprintf(name, sizeof name, "out/p%d.safetensors", i);
-        assert_there(state, name);
+        assert_probabilities_of(scratch_path(state, name), &image);
+        image_deinit(&image);
     }
     // A last file that is no picture is found before the first mask is written.
     check_ok(file_write(scratch_path(state, "in/p9.jpg"), "no picture", 10));
