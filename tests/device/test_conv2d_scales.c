@@ -25,12 +25,10 @@ struct scales {
 };
 
 // n, c_in, c_out, kernel, stride, pad, dilation; height and width of each scale; the tile and the
-// blocks that it gets; what the joint op's engine says; whether its weight gradients are launches
-// apart, because boxes of equal numbers of pixels would cost more.
+// blocks that it gets, and what the joint op's engine says.
 struct scales_case {
     int layer[7], n_scales, sizes[ADELE_MAX_SCALES][2];
     const char *tile, *blocks, *engine;
-    bool gradients_apart;
 };
 
 static struct adele_conv2d_desc desc_of(const struct scales_case *row, int i) {
@@ -131,58 +129,72 @@ static void compare_with_reference(struct scales *scales) {
 // without a tap; tiles without a live tap; tiles that are split, a scale's first and last among
 // them.
 static const struct scales_case cases[] = {
-    {{1, 64, 64, 3, 1, 1, 1}, 2, {{9, 7}, {5, 7}}, "128x64", "4", "dst wgmma bf16 128x64, "},
+    {{1, 64, 64, 3, 1, 1, 1},
+     2,
+     {{9, 7}, {5, 7}},
+     "128x64",
+     "4",
+     "dst wgmma bf16 128x64, d_src wgmma bf16 128x64, d_weight wgmma bf16 128x64"},
     {{2, 64, 64, 3, 2, 1, 1},
      3,
      {{17, 19}, {1, 1}, {12, 7}},
      "128x64",
      "4",
-     "dst one by one, d_src wgmma bf16 128x64, ",
-     true},
+     "dst one by one, d_src wgmma bf16 128x64, d_weight one by one"},
     {{2, 64, 64, 3, 2, 1, 1},
      3,
      {{17, 19}, {7, 9}, {12, 7}},
      "128x64",
      "4",
-     "dst one by one, d_src wgmma bf16 128x64, "},
+     "dst one by one, d_src wgmma bf16 128x64, d_weight wgmma bf16 128x64"},
     {{3, 64, 64, 3, 1, 6, 6},
      3,
      {{13, 14}, {5, 7}, {11, 17}},
      "128x64",
      "4",
-     "dst wgmma bf16 128x64, d_src wgmma bf16 128x64, "},
+     "dst wgmma bf16 128x64, d_src wgmma bf16 128x64, d_weight wgmma bf16 128x64"},
     {{1, 64, 128, 1, 1, 0, 1},
      4,
      {{1, 127}, {8, 16}, {1, 61}, {3, 43}},
      "128x128",
      "4",
-     "d_src wgmma bf16 128x128, "},
+     "dst wgmma bf16 128x128, d_src wgmma bf16 128x128, d_weight wgmma bf16 128x128"},
     {{1, 128, 192, 3, 1, 1, 1},
      3,
      {{5, 5}, {11, 13}, {4, 5}},
      "128x256",
      "2",
-     "dst wgmma bf16 128x256, d_src wgmma bf16 128x256, "},
-    {{1, 64, 64, 1, 2, 0, 1}, 2, {{9, 10}, {1, 13}}, "128x64", "4", "d_src wgmma bf16 128x64, "},
-    {{1, 64, 64, 3, 1, 12, 2}, 2, {{4, 4}, {2, 3}}, "128x64", "4", "dst wgmma bf16 128x64, "},
+     "dst wgmma bf16 128x256, d_src wgmma bf16 128x256, d_weight wgmma bf16 128x256"},
+    {{1, 64, 64, 1, 2, 0, 1},
+     2,
+     {{9, 10}, {1, 13}},
+     "128x64",
+     "4",
+     "dst one by one, d_src wgmma bf16 128x64, d_weight wgmma bf16 128x64"},
+    {{1, 64, 64, 3, 1, 12, 2},
+     2,
+     {{4, 4}, {2, 3}},
+     "128x64",
+     "4",
+     "dst wgmma bf16 128x64, d_src wgmma bf16 128x64, d_weight wgmma bf16 128x64"},
     {{1, 64, 64, 3, 1, 1, 1},
      3,
      {{9, 7}, {6, 5}, {14, 10}},
      "128x64 split",
      "8",
-     "dst wgmma bf16 128x64 split, d_src wgmma bf16 128x64 split, "},
+     "dst wgmma bf16 128x64 split, d_src wgmma bf16 128x64 split, d_weight wgmma bf16 128x64"},
     {{2, 64, 64, 3, 2, 1, 1},
      2,
      {{9, 11}, {17, 12}},
      "128x64 split",
      "8",
-     "128x64 split, d_weight"},
+     "dst one by one, d_src wgmma bf16 128x64 split, d_weight wgmma bf16 128x64"},
     {{1, 448, 320, 1, 1, 0, 1},
      2,
      {{17, 16}, {7, 9}},
      "128x128 split",
      "8",
-     "dst wgmma bf16 128x128 split, "},
+     "dst wgmma bf16 128x128 split, d_src wgmma bf16 128x128, d_weight wgmma bf16 128x128"},
 };
 
 // The bits of each scale's own op, whose tiles add up the same products in the same order.
@@ -203,10 +215,6 @@ static void check_case(struct adele_device *device, const struct scales_case *ro
     scales_open(&scales, device, row, has_bias, accumulate);
     if (strstr(scales.joint->engine, row->engine) == NULL)
         fail_msg("\"%s\" instead of \"%s\"", scales.joint->engine, row->engine);
-    bool are_apart = strstr(scales.joint->engine, "d_weight one by one") != NULL;
-    if (are_apart != row->gradients_apart)
-        fail_msg("weight gradients %s: \"%s\"", row->gradients_apart ? "together" : "apart",
-                 scales.joint->engine);
     for (int i = 0; i < scales.n; i++) {
         op_forward(&scales.runs[i]);
         op_backward(&scales.runs[i]);
