@@ -38,6 +38,16 @@ static void warn_of_ensemble(const struct config *config) {
              own);
 }
 
+static void warn_without_gate(const struct config *config) {
+    if (config_has_ensemble(config) && config->correction.gate == GATE_NONE)
+        log_line(LOG_WARNING,
+                 "correction.gate: false corrects also classes that the network has not learned, "
+                 "whose labels become worse%s",
+                 config->correction.decision == ADELE_AREA_THRESHOLDS
+                     ? "; correction.gate: learned leaves these alone"
+                     : "");
+}
+
 adele_status correction_plan_check(const struct config *config) {
     char keys[512];
     TRY(config_ignored_keys(config, keys, sizeof keys));
@@ -45,6 +55,7 @@ adele_status correction_plan_check(const struct config *config) {
         log_line(LOG_WARNING, "correction.method: %s does not use %s",
                  config_has_ensemble(config) ? "ensemble" : "adele", keys);
     warn_of_ensemble(config);
+    warn_without_gate(config);
     return ADELE_OK;
 }
 
@@ -95,10 +106,6 @@ static void describe_fixed(const struct corrector *corrector, struct correction_
                        "nothing is trained on the corrected labels, since epoch %d is the last; "
                        "lower correction.at or raise train.epochs",
                        at);
-    else if (ensemble->data->config->correction.gate == GATE_NONE)
-        (void)snprintf(out->warning, sizeof out->warning,
-                       "correction.gate: false corrects classes that the network has not learned, "
-                       "too, whose labels become worse; learned leaves these alone");
     else if (at < FEW_ENSEMBLE_EPOCHS)
         (void)snprintf(out->warning, sizeof out->warning,
                        "%d epoch%s before the correction are few: what the network has not learned "

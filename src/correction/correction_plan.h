@@ -6,8 +6,8 @@
 
 #include "correction/corrector.h"
 
-// Warns, once a run, of keys that the method of the correction does not use, and of settings beside
-// which it was not tried.
+// Warns, once a run, of keys that the method of the correction does not use, of settings beside
+// which it was not tried, and of an ensemble without a gate.
 ADELE_MUST_CHECK adele_status correction_plan_check(const struct config *config);
 
 struct correction_plan {

@@ -55,8 +55,11 @@ bool gate_looks_clean(const struct gate_result *result) {
 }
 
 void gate_explain(const struct gate_result *result, char *out, size_t bytes) {
-    if (!isfinite(result->known) || !isfinite(result->with_labels))
-        (void)snprintf(out, bytes, "neither the labels nor the network have the class");
+    bool is_wrong = is_one_sided(result) || is_far(result);
+    if (!isfinite(result->with_labels))
+        (void)snprintf(out, bytes, "no label has the class");
+    else if (!isfinite(result->known))
+        (void)snprintf(out, bytes, "the network gives the class no probability");
     else if (!is_learned(result))
         (void)snprintf(out, bytes,
                        "the network has not learned the class: %.3f of its probability lies at "
@@ -64,12 +67,16 @@ void gate_explain(const struct gate_result *result, char *out, size_t bytes) {
                        result->known, GATE_KNOWN);
     else
         (void)snprintf(out, bytes,
-                       "the labels are %sclearly wrong: they agree with the network's averaged "
+                       "%sthe labels are %sclearly wrong: they agree with the network's averaged "
                        "prediction (IoU %.3f) by %.3f less than its two decisions, by probability "
                        "and by area, agree with each other (%.2f is needed); areas deviate by %.3f "
                        "(%.2f), and %.3f of the differing pixels lie on one side of the contour in "
-                       "their image (%.2f); the first, or both of the others, must be reached",
-                       is_one_sided(result) || is_far(result) ? "" : "not ", result->with_labels,
+                       "their image (%.2f); labels are clearly wrong where the first, or both of "
+                       "the others, are reached",
+                       result->corrects && !is_wrong
+                           ? "the network has learned the class (correction.gate: learned), though "
+                           : "",
+                       is_wrong ? "" : "not ", result->with_labels,
                        result->with_decided - result->with_labels, GATE_MARGIN, result->deviation,
                        GATE_DEVIATION, result->one_sided, GATE_ONE_SIDED);
 }

@@ -60,9 +60,9 @@ struct gate_result {
 void gate_decide(const struct gate_counts *counts, bool takes_learned, struct gate_result *out);
 
 // For people: why the labels may be rewritten or not, with what was measured and what is needed:
-// "the network has not learned the class: ...", "the labels are clearly wrong: ...", "the labels
-// are not clearly wrong: ...". Cut off at `bytes`; GATE_TEXT are enough.
-#define GATE_TEXT 600
+// "no label has the class", "the network has not learned the class: ...", "the labels are clearly
+// wrong: ...", "the labels are not clearly wrong: ...". Cut off at `bytes`; GATE_TEXT are enough.
+#define GATE_TEXT 700
 void gate_explain(const struct gate_result *result, char *out, size_t bytes);
 // Whether it is "not clearly wrong" that it says.
 bool gate_looks_clean(const struct gate_result *result);

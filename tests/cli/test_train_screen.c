@@ -198,6 +198,20 @@ static void the_ensemble_preset_does_not_warn(void **state) {
                                           "lr: 0.001}, but correction.method: ensemble was "),
                      1);
     program_result_deinit(&result);
+    static const char *const ungated[][2] = {
+        // correction.decision, the end of the warning
+        {"correction.decision=area",
+         ", whose labels become worse; correction.gate: learned leaves these alone\n"},
+        {"correction.decision=argmax", ", whose labels become worse\n"}};
+    for (int i = 0; i < 2; i++) {
+        ADELE(&result, "train", config, "--dry-run", "--device", "cpu", "--set",
+              "correction.method=ensemble", "--set", "correction.gate=false", "--set",
+              ungated[i][0]);
+        assert_code(&result, 0);
+        assert_says(result.err, "warning: correction.gate: false corrects also classes that the ");
+        assert_says(result.err, ungated[i][1]);
+        program_result_deinit(&result);
+    }
 }
 
 // ---- the end ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -161,6 +162,24 @@ static void assert_explained(const struct gate_counts *counts, const char *want)
     assert_string_equal(text, want);
 }
 
+// What was corrected though its labels are not clearly wrong.
+static void the_words_name_the_gate_of_learned_classes(void **state) {
+    struct gate_counts counts = drawn_askew();
+    struct gate_result result;
+    char text[GATE_TEXT];
+    (void)state;
+    counts.deviation = 0;
+    counts.plain_labelled = 166;
+    gate_decide(&counts, true, &result);
+    gate_explain(&result, text, sizeof text);
+    assert_non_null(strstr(text, "the network has learned the class (correction.gate: learned), "
+                                 "though the labels are not clearly wrong: "));
+    counts = drawn_askew();
+    gate_decide(&counts, true, &result);
+    gate_explain(&result, text, sizeof text);
+    assert_ptr_equal(strstr(text, "the labels are clearly wrong: "), text);
+}
+
 static void the_words_say_what_is_needed(void **state) {
     struct gate_counts counts = drawn_askew();
     (void)state;
@@ -169,8 +188,8 @@ static void the_words_say_what_is_needed(void **state) {
         "the labels are clearly wrong: they agree with the network's averaged prediction (IoU "
         "0.667) by 0.238 less than its two decisions, by probability and by area, agree with each "
         "other (0.20 is needed); areas deviate by 0.400 (0.10), and 1.000 of the differing pixels "
-        "lie on one side of the contour in their image (0.85); the first, or both of the others, "
-        "must be reached");
+        "lie on one side of the contour in their image (0.85); labels are clearly wrong where the "
+        "first, or both of the others, are reached");
     counts.deviation = 0;
     counts.plain_labelled = 166;
     assert_explained(
@@ -178,14 +197,16 @@ static void the_words_say_what_is_needed(void **state) {
         "the labels are not clearly wrong: they agree with the network's averaged prediction (IoU "
         "0.709) by 0.195 less than its two decisions, by probability and by area, agree with each "
         "other (0.20 is needed); areas deviate by 0.000 (0.10), and 0.000 of the differing pixels "
-        "lie on one side of the contour in their image (0.85); the first, or both of the others, "
-        "must be reached");
+        "lie on one side of the contour in their image (0.85); labels are clearly wrong where the "
+        "first, or both of the others, are reached");
     counts.sure_mass = counts.mass / 2;
     assert_explained(&counts,
                      "the network has not learned the class: 0.500 of its probability lies "
                      "at pixels where it is above one half, 0.55 is needed");
+    counts = (struct gate_counts){.labelled = 5};
+    assert_explained(&counts, "the network gives the class no probability");
     counts = (struct gate_counts){0};
-    assert_explained(&counts, "neither the labels nor the network have the class");
+    assert_explained(&counts, "no label has the class");
 }
 
 int main(void) {
@@ -198,6 +219,7 @@ int main(void) {
         cmocka_unit_test(a_share_is_at_most_one),
         cmocka_unit_test(all_that_is_learned_may_be_taken),
         cmocka_unit_test(the_words_say_what_is_needed),
+        cmocka_unit_test(the_words_name_the_gate_of_learned_classes),
         cmocka_unit_test(a_class_without_pixels_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

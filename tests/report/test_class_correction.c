@@ -146,8 +146,8 @@ static void classes_of_the_ensemble(void **state) {
         "network's averaged prediction (IoU 0.925) by -0.025 less than its two decisions, by "
         "probability and by area, agree with each other (0.20 is needed); areas deviate by 0.040 "
         "(0.10), and 0.350 of the differing pixels lie on one side of the contour in their image "
-        "(0.85); the first, or both of the others, must be reached. Set correction.gate: learned "
-        "where you know that its masks are wrong.");
+        "(0.85); labels are clearly wrong where the first, or both of the others, are reached. "
+        "Set correction.gate: learned where you know that its masks are wrong.");
     assert_explained(
         FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("0.4", "0.9", "false"),
         "never corrected: after epoch 8 the network has not learned the class: 0.400 of its "
@@ -156,7 +156,7 @@ static void classes_of_the_ensemble(void **state) {
         "masks the network has learned by heart.");
     assert_explained(
         FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("null", "null", "false"),
-        "never corrected: after epoch 8 neither the labels nor the network have the class.");
+        "never corrected: after epoch 8 the network gives the class no probability.");
 #define FIXED RULE "\"ensemble_epoch\": 8,"
     assert_true(read_class(
         FIXED, FIVE "\"onset_epoch\": 2, \"corrected_epochs\": [8], " GATE("0.95", "0.95", "true"),
