@@ -39,7 +39,7 @@ struct adele_epoch {
 // A split, as it lies in memory.
 struct adele_train_split {
     int n_cases;  // pictures, or volumes
-    int n_images; // pictures, or slices of volumes; 0: the run does not use the split
+    int n_images; // pictures, or slices of volumes; 0 with cases: the run leaves the split out
 };
 
 // A run before its first step. The library may append fields in later versions. Everything is

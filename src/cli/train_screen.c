@@ -58,6 +58,8 @@ static void list_end(void) {
 static void add_split(struct list *list, const char *name, const struct adele_train_split *split) {
     if (split->n_cases == 0)
         list_add(list, "%s none", name);
+    else if (split->n_images == 0) // test alone can be left out
+        list_add(list, "%s %d (not evaluated: train.evaluate_test is false)", name, split->n_cases);
     else if (split->n_images == split->n_cases)
         list_add(list, "%s %d", name, split->n_cases);
     else

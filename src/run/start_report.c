@@ -18,9 +18,8 @@ static void describe_data(const struct trainer *trainer, struct adele_train_star
     struct adele_train_split *const splits[SPLIT_COUNT] = {
         [SPLIT_TRAIN] = &start->train, [SPLIT_VAL] = &start->val, [SPLIT_TEST] = &start->test};
     for (int split = 0; split < SPLIT_COUNT; split++)
-        if (data->resident[split].set.n_images > 0)
-            *splits[split] = (struct adele_train_split){data->dataset->n_cases[split],
-                                                        data->resident[split].set.n_images};
+        *splits[split] = (struct adele_train_split){data->dataset->n_cases[split],
+                                                    data->resident[split].set.n_images};
     start->data_folder = data->dataset->root;
     start->layout = dataset_layout_name(data->dataset->layout);
     start->height = images->h;
