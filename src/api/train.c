@@ -17,6 +17,7 @@
 #include "selftest/selftest.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *adele_version(void) {
@@ -145,6 +146,22 @@ static void remove_refused(const char *run, int n_ranks) {
     memory_free(checkpoints);
 }
 
+// The log keeps what the screen shows at the end.
+static void log_result(const char *run, const struct trainer_result *result) {
+    char last[40] = "";
+    log_line(LOG_DETAIL,
+             "done: %d epoch%s in %s; the weights are " CHECKPOINT_LAST
+             ", the best ones " CHECKPOINT_BEST,
+             result->n_epochs, result->n_epochs == 1 ? "" : "s", run);
+    if (isfinite(result->val_miou))
+        (void)snprintf(last, sizeof last, "; last %.4f", result->val_miou);
+    if (result->best_miou >= 0.0)
+        log_line(LOG_DETAIL, "validation foreground mIoU: best %.4f, after epoch %d%s",
+                 result->best_miou, result->best_epoch, last);
+    if (isfinite(result->test_miou))
+        log_line(LOG_DETAIL, "test foreground mIoU of the last epoch: %.4f", result->test_miou);
+}
+
 static adele_status train(const struct adele_train_options *options, struct config *config,
                           const char *run, struct trainer_result *result) {
     char device[RANK_DEVICE_BYTES];
@@ -168,6 +185,8 @@ static adele_status train(const struct adele_train_options *options, struct conf
     status = trainer_run(&trainer, result);
     if (status != ADELE_OK)
         log_line(LOG_DETAIL, "ended: %s", adele_error_message());
+    else if (options->n_profile_steps == 0)
+        log_result(run, result);
     if (ranks != NULL)
         log_line(LOG_DETAIL, "%jd bytes were sent to other ranks",
                  (intmax_t)ranks_bytes_sent(ranks));

@@ -238,8 +238,10 @@ static void a_run_ends_with_its_scores_and_what_comes_next(void **state) {
     char next[3 * 4200];
     const char *run = scratch_path(state, "its end");
     ADELE(&result, "train", config, "--run", run, "--device", "cpu", "--set", "train.epochs=2",
-          "--set", "correction.enabled=false");
+          "--set", "correction.enabled=false", "--set", "train.evaluate_test=false");
     assert_code(&result, 0);
+    assert_says(result.out, "cases     train 18, val 3, test 3 (not evaluated: "
+                            "train.evaluate_test is false)\n");
     assert_says(result.out, "\nvalidation foreground mIoU: best ");
     assert_says(result.out, ", after epoch ");
     assert_says(result.out, "; last ");
@@ -254,6 +256,18 @@ static void a_run_ends_with_its_scores_and_what_comes_next(void **state) {
     assert_null(strstr(result.out, "adele labels")); // nothing was corrected
     assert_null(strstr(result.out, "no checkpoint in"));
     program_result_deinit(&result);
+    // The log has the same, for who finds the run later.
+    char path[4200], *log = NULL;
+    size_t bytes = 0;
+    (void)snprintf(path, sizeof path, "%s/log.txt", run);
+    check_ok(file_read(path, 0, &log, &bytes));
+    (void)snprintf(next, sizeof next, " s  done: 2 epochs in %s; the weights are ", run);
+    assert_says(log, next);
+    assert_says(log,
+                " are checkpoints/last.safetensors, the best ones checkpoints/best.safetensors\n");
+    assert_says(log, " s  validation foreground mIoU: best 0.");
+    assert_says(log, "; last 0.");
+    memory_free(log);
 }
 
 // Why a class was not corrected: on the screen, and in the report.
