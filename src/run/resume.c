@@ -91,8 +91,11 @@ adele_status resume_load(struct trainer *trainer) {
                      trainer->options.run_folder);
         return ADELE_OK;
     }
-    log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->progress.epoch,
-             trainer->progress.step_in_epoch);
+    int n_steps = trainer->progress.step_in_epoch;
+    char steps[40] = "";
+    if (n_steps > 0)
+        (void)snprintf(steps, sizeof steps, " and %d step%s", n_steps, n_steps == 1 ? "" : "s");
+    log_line(LOG_INFO, "resuming after epoch %d%s", trainer->progress.epoch, steps);
     log_kept_epoch(trainer);
     run_origin_warn(&trainer->origin);
     return ADELE_OK;

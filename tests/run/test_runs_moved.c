@@ -295,6 +295,7 @@ static void resuming_says_what_differs(void **state) {
              "train.checkpoint_every=2");
     assert_code(&result, 0);
     assert_non_null(strstr(result.out, "train.epochs is now 2; the run had 1\n"));
+    assert_non_null(strstr(result.out, "resuming after epoch 1\n"));
     assert_non_null(strstr(result.out, "train.checkpoint_every is now 2; the run had 1\n"));
     assert_null(strstr(result.out, "data.root is now")); // another text, the same folder
     assert_done(&result, "done: 2 epochs in");
