@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct output {
     char *folder;
     bool is_overwriting, has_begun;
+    bool is_new; // the folder was made by output_begin
     bool is_synced_at_end;
     bool is_named;                  // its files are, not the folder
     void (*on_file)(void *context); // NULL: none
@@ -170,6 +172,7 @@ static void warn_of_others(const struct output *output, const struct output_mani
 
 adele_status output_begin(struct output *output) {
     CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
+    output->is_new = !file_exists(output->folder);
     TRY(file_make_directory(output->folder));
     TRY(output_manifest_read(output->folder, &manifest));
     warn_of_others(output, &manifest);
@@ -213,6 +216,22 @@ static adele_status record_files(const struct output *output) {
     return output_manifest_write(output->folder, &manifest);
 }
 
+// After a failure before the first file: a folder that was made for the output. Another process may
+// have written into it meanwhile, and then the manifest or the folder's files say so.
+static adele_status remove_empty(const struct output *output) {
+    CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
+    if (!output->is_new)
+        return ADELE_OK;
+    TRY(output_manifest_read(output->folder, &manifest));
+    OWNED char *path = file_join(output->folder, OUTPUT_MANIFEST_NAME);
+    TRY(CHECK_MEMORY(path));
+    if (manifest.n == 0) {
+        (void)unlink(path);
+        (void)rmdir(output->folder);
+    }
+    return ADELE_OK;
+}
+
 adele_status output_end(struct output *output, adele_status status) {
     if (output == NULL || !output->has_begun)
         return status;
@@ -223,7 +242,10 @@ adele_status output_end(struct output *output, adele_status status) {
     // The first failure is the one to report.
     OWNED char *message = memory_strdup(adele_error_message());
     OWNED char *hint = memory_strdup(adele_error_hint());
-    if (record_files(output) != ADELE_OK && message != NULL && hint != NULL)
+    adele_status ended = record_files(output);
+    if (ended == ADELE_OK)
+        ended = remove_empty(output);
+    if (ended != ADELE_OK && message != NULL && hint != NULL)
         (void)FAIL(status, hint, "%s", message);
     return status;
 }
