@@ -313,9 +313,9 @@ static void show_counts(const struct corrections *corrections) {
 
 static void show_corrected(const struct train_screen *screen, bool is_off) {
     if (screen->n_corrected_pixels > 0)
-        printf("corrected: %" PRId64 " pixels of the training masks, over all corrections, at "
+        printf("corrected: %" PRId64 " pixel%s of the training masks, over all corrections, at "
                "the size of the training\n",
-               screen->n_corrected_pixels);
+               screen->n_corrected_pixels, screen->n_corrected_pixels == 1 ? "" : "s");
     else
         printf("corrected: no pixel of the training masks%s\n",
                is_off ? " (correction.enabled: false)" : "");

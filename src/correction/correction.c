@@ -75,9 +75,10 @@ static adele_status log_changes(struct corrector *corrector, int epoch) {
     for (int c = 0; c < data->n_categories; c++)
         if (from[c] > 0 || to[c] > 0)
             log_line(LOG_INFO,
-                     "epoch %d: %s: %lld pixels of the labels became another class, "
+                     "epoch %d: %s: %lld pixel%s of the labels became another class, "
                      "%lld became this one",
-                     epoch, data->dataset->category_names[c], (long long)from[c], (long long)to[c]);
+                     epoch, data->dataset->category_names[c], (long long)from[c],
+                     from[c] == 1 ? "" : "s", (long long)to[c]);
     return ADELE_OK;
 }
 

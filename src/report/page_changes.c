@@ -131,9 +131,10 @@ static adele_status add_each(struct page *page, const struct corrections *correc
     for (int i = 0; i < corrections->n && i < MAX_CORRECTIONS; i++) {
         const struct correction *correction = &corrections->items[i];
         TRY(html_printf(&page->html,
-                        "<details><summary>After epoch %d: %'.0f pixels of the training masks "
+                        "<details><summary>After epoch %d: %'.0f pixel%s of the training masks "
                         "changed</summary>\n",
-                        correction->epoch, correction->n_changed));
+                        correction->epoch, correction->n_changed,
+                        correction->n_changed == 1.0 ? "" : "s"));
         TRY(add_table(page, corrections, correction));
         TRY(buffer_text(&page->html, "</details>\n"));
     }

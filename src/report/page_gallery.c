@@ -106,10 +106,10 @@ static adele_status add_row(struct page *page, const struct gallery *gallery,
     const struct example *example = &examples->items[entry.i_example];
     bool is_named = page->n_runs > 1;
     TRY(html_printf(html,
-                    "<h4>%s%s<span class=\"small\">%'.0f pixels of the label changed (%.1f %%)"
+                    "<h4>%s%s<span class=\"small\">%'.0f pixel%s of the label changed (%.1f %%)"
                     "</span></h4>\n",
                     is_named ? page->runs[entry.i_run].name : "", is_named ? " " : "",
-                    (double)example->n_changed,
+                    (double)example->n_changed, example->n_changed == 1 ? "" : "s",
                     100.0 * (double)example->n_changed / (double)example->n_pixels));
     return page_panels(page, examples, example, item->name,
                        !is_same_picture(gallery, item->entries[0], entry));

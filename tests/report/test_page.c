@@ -44,6 +44,11 @@ static void test_values_of_one_run(void **state) {
                             "<td class=\"text\">oneDNN 2.6.3, glibc 2.36</td>");
     page_assert_section_has(page, "configuration", "  optimizer:\n    lr: 0.01\n");
     memory_free(page);
+    page_write_flow(run, 5, "heart", "{\"from\": 1, \"to\": 0, \"pixels\": 1}");
+    page = page_of(state, 1, &run);
+    page_assert_section_has(page, "changes",
+                            "After epoch 5: 1 pixel of the training masks changed");
+    memory_free(page);
 }
 
 static void test_gallery_begins_with_the_most_changed(void **state) {
