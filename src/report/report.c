@@ -19,7 +19,20 @@ static bool is_name_taken(int n_runs, const struct report_run *runs, const char 
     return false;
 }
 
-// Two runs may have folders of the same name: the later becomes NAME-2, NAME-3, ...
+// Runs with folders of the same name are told apart by the folders around them: "a_run", "b_run".
+static adele_status name_by_folders(int n_runs, struct report_run *runs) {
+    OWNED bool *is_shared = NULL;
+    TRY(ALLOCATE(&is_shared, n_runs));
+    for (int i = 0; i < n_runs; i++)
+        is_shared[i] = is_name_taken(i, runs, runs[i].name) ||
+                       is_name_taken(n_runs - i - 1, runs + i + 1, runs[i].name);
+    for (int i = 0; i < n_runs; i++)
+        if (is_shared[i])
+            TRY(report_run_name_by_folder(&runs[i]));
+    return ADELE_OK;
+}
+
+// Where these have the same name too: the later becomes NAME-2, NAME-3, ...
 static adele_status make_unique(int n_earlier, const struct report_run *runs,
                                 struct report_run *run) {
     if (!is_name_taken(n_earlier, runs, run->name))
@@ -38,8 +51,10 @@ static adele_status make_unique(int n_earlier, const struct report_run *runs,
 
 static adele_status load_runs(int n_runs, const char *const *paths, struct report_run *runs,
                               struct report_summary *summaries) {
-    for (int i = 0; i < n_runs; i++) {
+    for (int i = 0; i < n_runs; i++)
         TRY(report_run_load(paths[i], &runs[i]));
+    TRY(name_by_folders(n_runs, runs));
+    for (int i = 0; i < n_runs; i++) {
         TRY(make_unique(i, runs, &runs[i]));
         TRY(report_run_summarize(&runs[i], &summaries[i]));
     }

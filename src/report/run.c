@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "run_folder/run_argument.h"
 
 #include <errno.h>
@@ -29,14 +30,20 @@ void report_run_deinit(struct report_run *run) {
     *run = (struct report_run){0};
 }
 
-// The last component of the resolved path, so that "runs/demo/adele/" and "." give a name too.
-static adele_status find_name(const char *path, char **out) {
+// The last component of the resolved path, so that "runs/demo/adele/" and "." give a name too;
+// `has_folder`: behind that of the folder around it.
+static adele_status find_name(const char *path, bool has_folder, char **out) {
     char *absolute = realpath(path, NULL);
     if (absolute == NULL)
         return FAIL(ADELE_IO, "Name the folder of a run.", "%s: cannot open: %s", path,
                     strerror(errno));
     const char *name = file_base_name(absolute);
-    *out = memory_strdup(name[0] != '\0' ? name : "run");
+    char *folder = has_folder ? path_folder(absolute) : NULL;
+    if (folder != NULL)
+        *out = memory_printf("%s_%s", file_base_name(folder), name);
+    else
+        *out = has_folder ? NULL : memory_strdup(name[0] != '\0' ? name : "run");
+    memory_free(folder);
     free(absolute); // realpath's own allocation
     return CHECK_MEMORY(*out);
 }
@@ -86,9 +93,17 @@ adele_status report_run_load(const char *path, struct report_run *out) {
     out->path = memory_strdup(path);
     TRY(CHECK_MEMORY(out->path));
     TRY(run_argument_check(path, false));
-    TRY(find_name(path, &out->name));
+    TRY(find_name(path, false, &out->name));
     TRY(load_records(out));
     return load_optional(out);
+}
+
+adele_status report_run_name_by_folder(struct report_run *run) {
+    char *name = NULL;
+    TRY(find_name(run->path, true, &name));
+    memory_free(run->name);
+    run->name = name;
+    return ADELE_OK;
 }
 
 adele_status report_run_series(const struct report_run *run, double **out, const char *name_format,

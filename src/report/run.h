@@ -21,6 +21,8 @@ struct report_run {
 // metrics.jsonl must be there; the rest may be missing. After an error, report_run_deinit frees
 // what was read.
 ADELE_MUST_CHECK adele_status report_run_load(const char *path, struct report_run *out);
+// Renames it to FOLDER_NAME, with the folder around its own.
+ADELE_MUST_CHECK adele_status report_run_name_by_folder(struct report_run *run);
 void report_run_deinit(struct report_run *run); // also zeroes it
 
 // The values of a metric by record, NaN where absent or null. *out is NULL when no record has a

@@ -251,16 +251,17 @@ static void test_bare_run(void **state) {
 }
 
 static void test_runs_of_one_name(void **state) {
-    const char *runs[3] = {scratch_path(state, "a/run"), scratch_path(state, "b/run"),
-                           scratch_path(state, "c/run")};
-    for (int i = 0; i < 3; i++)
+    const char *runs[4] = {scratch_path(state, "a/run"), scratch_path(state, "b/run"),
+                           scratch_path(state, "x/b/run"), scratch_path(state, "other")};
+    for (int i = 0; i < 4; i++)
         write_metrics(runs[i], i == 1 ? "val" : "test", 0.5, false);
     struct report_summary *summaries = NULL;
-    assert_int_equal(write_report(state, 3, runs, &summaries), ADELE_OK);
-    assert_string_equal(summaries[0].name, "run");
-    assert_string_equal(summaries[1].name, "run-2");
-    assert_string_equal(summaries[2].name, "run-3");
-    report_summaries_destroy(3, summaries);
+    assert_int_equal(write_report(state, 4, runs, &summaries), ADELE_OK);
+    assert_string_equal(summaries[0].name, "a_run");
+    assert_string_equal(summaries[1].name, "b_run");
+    assert_string_equal(summaries[2].name, "b_run-2");
+    assert_string_equal(summaries[3].name, "other");
+    report_summaries_destroy(4, summaries);
 }
 
 static void test_run_without_evaluation(void **state) {
