@@ -23,12 +23,19 @@ static bool add_corrected(cJSON *json, const struct corrector *corrector, int ep
     return is_fine;
 }
 
+// The ensemble corrects all classes at an epoch that no curve changes.
+static bool is_fixed(const struct corrector *corrector) {
+    return corrector->ensemble != NULL &&
+           corrector->data->config->correction.timing == TIMING_FIXED;
+}
+
 // From which epoch on the class was to be corrected, and the epochs at which it was not, because
 // its labels look clean.
 static bool add_schedule(cJSON *json, const struct corrector *corrector, int c) {
     const struct veto_record *record = corrector->adele ? &corrector->adele->veto.records[c] : NULL;
     int due = corrector->schedule.onset_epoch[c];
-    if (!json_add(json, "due_epoch", due > 0 ? cJSON_CreateNumber(due) : cJSON_CreateNull()))
+    if (!is_fixed(corrector) &&
+        !json_add(json, "due_epoch", due > 0 ? cJSON_CreateNumber(due) : cJSON_CreateNull()))
         return false;
     if (!record || record->n_epochs == 0.0)
         return cJSON_AddNullToObject(json, "veto") != NULL;
@@ -99,9 +106,7 @@ static bool add_rule(cJSON *json, const struct corrector *corrector, int epoch, 
         cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
         cJSON_AddBoolToObject(json, "while_rising", onset.while_rising) &&
         cJSON_AddBoolToObject(json, "corrects", corrector->data->config->correction.enabled);
-    bool is_fixed =
-        corrector->ensemble != NULL && corrector->data->config->correction.timing == TIMING_FIXED;
-    if (is_fine && is_fixed)
+    if (is_fine && is_fixed(corrector))
         is_fine = cJSON_AddNumberToObject(json, "ensemble_epoch",
                                           correction_epoch(corrector, epoch)) != NULL &&
                   cJSON_AddBoolToObject(json, "has_ended", is_last) != NULL;

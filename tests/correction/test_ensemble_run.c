@@ -95,6 +95,9 @@ static void assert_onsets_say(void *const *state, const char *run, int epoch, bo
     assert_true(cJSON_IsNumber(node) && node->valueint == epoch);
     node = cJSON_GetObjectItemCaseSensitive(json, "has_ended");
     assert_true(cJSON_IsBool(node) && cJSON_IsTrue(node) == has_ended);
+    // No curve decides when.
+    node = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "categories"), 0);
+    assert_true(cJSON_HasObjectItem(node, "iou") && !cJSON_HasObjectItem(node, "due_epoch"));
     cJSON_Delete(json);
 }
 
