@@ -191,10 +191,28 @@ static adele_status run_each(const struct conv2d_scales *self, enum conv2d_pass 
     return ADELE_OK;
 }
 
+static bool share_tensors(const struct adele_conv2d_args *a, const struct adele_conv2d_args *b) {
+    return a->weight == b->weight && a->packed_weight == b->packed_weight && a->bias == b->bias &&
+           a->d_weight == b->d_weight && a->d_bias == b->d_bias &&
+           a->accumulate_d_src == b->accumulate_d_src && (a->d_src == NULL) == (b->d_src == NULL);
+}
+
+static adele_status check_args(const struct conv2d_scales *self,
+                               const struct adele_conv2d_args *const *args) {
+    for (int i = 1; i < self->n; i++)
+        if (!share_tensors(args[i], args[0]))
+            return FAIL(ADELE_INVALID_ARGUMENT, "",
+                        "conv2d_scales: scale %d has other weights, biases or gradients of these "
+                        "than the first, or differs in d_src",
+                        i);
+    return ADELE_OK;
+}
+
 adele_status cuda_conv2d_scales_forward(struct adele_op *op,
                                         const struct adele_conv2d_args *const *args,
                                         void *workspace) {
     const struct conv2d_scales *self = (const struct conv2d_scales *)op;
+    TRY(check_args(self, args));
     TRY(make_current(op->device));
     return self->is_joint[CONV2D_FORWARD] ? run_joint(self, CONV2D_FORWARD, args, workspace)
                                           : run_each(self, CONV2D_FORWARD, args);
@@ -207,6 +225,7 @@ adele_status cuda_conv2d_scales_backward(struct adele_op *op,
     if (!self->scales[0]->desc.is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "conv2d_scales: backward of ops created for inference");
+    TRY(check_args(self, args));
     TRY(make_current(op->device));
     TRY(self->is_joint[CONV2D_WEIGHT_GRADIENT] ? run_joint_gradient(self, args, workspace)
                                                : run_each(self, CONV2D_WEIGHT_GRADIENT, args));

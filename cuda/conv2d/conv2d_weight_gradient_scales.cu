@@ -14,10 +14,11 @@ static void shapes_of(const struct weight_gradient_plan *const *plans, int n,
 }
 
 // Boxes of equal numbers of pixels may take more steps than the best ones of each scale, which
-// costs more than fewer slots spare where the maps are large.
+// costs more than fewer slots and launches spare where the maps are large.
 bool weight_gradient_scales_fits(const struct weight_gradient_plan *const *plans, int n) {
     struct conv2d_shape shapes[ADELE_MAX_SCALES];
-    int64_t apart = 0;
+    const int n_launches = 2; // the sums of workers, and those of their slots
+    int64_t apart = (int64_t)(n - 1) * n_launches * CONV2D_LAUNCH_COST;
     for (int i = 0; i < n; i++) {
         if (plans[i]->kernel != WEIGHT_GRADIENT_HOPPER)
             return false;

@@ -3,10 +3,6 @@
 
 #include <stddef.h>
 
-// Costs are bytes that a block asks of the second-level cache, which limits nearly every layer
-// (bench/tile_model.h): 24 in a cycle.
-static const int64_t launch_cost = 36000; // 1,500 cycles
-
 enum { STEP_ROW_BYTES = 128 }; // 64 channels of a pixel
 
 static int divide_up(int a, int b) {
@@ -178,7 +174,7 @@ static int64_t work_cost(struct conv2d_box_work *work) {
     // All multiprocessors together read the slots, which the cache still has, and write to memory,
     // which has half of the cache's rate.
     int64_t bytes = n_blocks * (work->n_slots * costs.slot + 2 * work->n_sums * costs.whole);
-    return most + launch_cost + bytes / CONV2D_WORK_BLOCKS;
+    return most + CONV2D_LAUNCH_COST + bytes / CONV2D_WORK_BLOCKS;
 }
 
 static void keep_best(struct conv2d_box_work *work, int64_t *least, struct conv2d_box_work *best) {

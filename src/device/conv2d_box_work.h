@@ -24,6 +24,9 @@ extern "C" {
 
 #define CONV2D_WORK_BLOCKS      132 // multiprocessors of an H100
 #define CONV2D_WORK_MOST_BLOCKS 256
+// Costs are bytes that a block asks of the second-level cache, which limits nearly every layer
+// (bench/tile_model.h): 24 in a cycle.
+#define CONV2D_LAUNCH_COST 36000 // 1,500 cycles
 
 enum conv2d_split { CONV2D_SPLIT_BY_COST, CONV2D_SPLIT_NEVER, CONV2D_SPLIT_ALWAYS };
 

@@ -127,8 +127,9 @@ struct adele_device_iface {
                                          struct adele_op *const *ops, struct adele_op **out);
     // As conv2d_forward and conv2d_backward of each op with its own args, args[i] of ops[i], but
     // that weight gradients of all scales may be one sum. All args have the same weights, biases
-    // and gradients of these; accumulate_d_src is the same, and d_src is NULL, in all or in none.
-    // Their workspaces are used too; `workspace` has workspace_bytes of this op.
+    // and gradients of these; accumulate_d_src is the same, and d_src is NULL, in all or in none;
+    // else ADELE_INVALID_ARGUMENT. Their workspaces are used too; `workspace` has workspace_bytes
+    // of this op.
     adele_status (*conv2d_scales_forward)(struct adele_op *op,
                                           const struct adele_conv2d_args *const *args,
                                           void *workspace);

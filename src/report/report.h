@@ -18,7 +18,8 @@
 //     the end of a later epoch, the first of corrected_epochs ("on_epoch" of earlier versions).
 //     due_epoch, veto, gate (correction/onset_file.c) and "corrects" explain the difference
 //     (class_correction.h); earlier versions did not write them. "ensemble_epoch": with the method
-//     ensemble, the epoch after which it corrects all classes, which have no due_epoch then. "has_ended": whether the run has.
+//     ensemble, the epoch after which it corrects all classes, which have no due_epoch then.
+//     "has_ended": whether the run has.
 //   examples.safetensors: image u8 (N, C, H, W), noisy, corrected, prediction u8 (N, H, W), truth
 //   u8 (N, H, W, optional);
 //     metadata: "categories" = names joined by '\n', "names" = case names joined by '\n', "spread"

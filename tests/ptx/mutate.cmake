@@ -41,6 +41,8 @@ set(gradient_maps_from "maps.scales[run.scale]")
 set(gradient_maps_to "maps.scales[0]")
 set(gradient_box_from [[box_h = product.boxes[run.scale].h]])
 set(gradient_box_to [[box_h = product.boxes[0].h]])
+set(gradient_images_from [[box_n = product.boxes[run.scale].n]])
+set(gradient_images_to [[box_n = product.boxes[0].n]])
 
 if("${${NAME}_from}" STREQUAL "")
   message(FATAL_ERROR "no mutant of the name ${NAME}")

@@ -48,7 +48,7 @@ ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:
 # The sums of tensor cores and the approximation of exp are chosen together with an order: a result that depends on
 # neither of the two does not depend on both. A test's own settings come last and replace these.
 set(PTX_ALL_ORDERS ${ADELE_DEVICE_TESTS})
-list(REMOVE_ITEM PTX_ALL_ORDERS aspp_hopper conv2d_scales scales_network) # the kernel of conv2d_hopper
+list(REMOVE_ITEM PTX_ALL_ORDERS aspp_hopper scales_network) # the kernels of conv2d_hopper and conv2d_scales
 foreach(op ${PTX_ALL_ORDERS})
   ptx_test(ptx_${op}_backward "ptx;slow" ptx_${op} PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy
     PTX_MMA=ampere PTX_EX2=1 ${PTX_SETTINGS_${op}})
