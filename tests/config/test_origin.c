@@ -2,6 +2,7 @@
 // A message about a value names where it was written: --set KEY=VALUE, or else the file.
 #include "base/fail.h"
 #include "base/memory.h"
+#include "config/key_table.h"
 #include "support/config_texts.h"
 
 #include <setjmp.h>
@@ -47,10 +48,11 @@ static void test_each_place_is_named(void **state) {
 
 static void test_a_key_that_no_new_run_reads_is_named(void **state) {
     (void)state;
-    assert_refused_when_new("data: {root: /d}\ncorrection: {at: 0.5}\n", NULL, "correction.at is");
+    assert_refused_when_new("data: {root: /d}\ntrain: {optimizer: {eps: 1e-6}}\n", NULL,
+                            "train.optimizer.eps is");
     assert_begins_with("run.yaml: ");
-    assert_refused_when_new(ROOT, "correction.at=0.5", "correction.at is");
-    assert_begins_with("--set correction.at=0.5: ");
+    assert_refused_when_new(ROOT, "train.optimizer.eps=1e-6", "train.optimizer.eps is");
+    assert_begins_with("--set train.optimizer.eps=1e-6: ");
 }
 
 static void test_of_two_keys_the_one_on_the_command_line_is_named(void **state) {
@@ -66,9 +68,15 @@ static void test_of_two_keys_the_one_on_the_command_line_is_named(void **state) 
 // "data.noise" begins the names of other keys, and correction.guide is one of correction.guide_eps.
 static void test_a_longer_key_is_another_one(void **state) {
     (void)state;
-    assert_refused_when_new("data: {root: /d}\ncorrection: {guide_eps: 0.5}\n",
-                            "correction.guide=0.06", "correction.guide_eps is set");
+    const char *const set = "correction.guide=0.06";
+    struct config *c = parse_ok(ROOT, 1, &set);
+    adele_status status = FAIL(ADELE_CONFIG, "", "correction.guide_eps is wrong");
+    assert_int_equal(config_name_origin(c, status), ADELE_CONFIG);
     assert_begins_with("run.yaml: ");
+    status = FAIL(ADELE_CONFIG, "", "correction.guide is wrong");
+    assert_int_equal(config_name_origin(c, status), ADELE_CONFIG);
+    assert_begins_with("--set correction.guide=0.06: ");
+    config_destroy(c);
 }
 
 static void test_a_new_run_names_the_place_too(void **state) {
