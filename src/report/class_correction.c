@@ -57,13 +57,17 @@ static int count_not_learned(const cJSON *iou) {
     return n >= MIN_VALUES && 2 * n >= cJSON_GetArraySize(iou) ? n : 0;
 }
 
-static void explain_not_learned(const cJSON *iou, int n, struct class_correction *out) {
+// The method ensemble was measured with sgd.
+static void explain_not_learned(const cJSON *iou, int n, bool is_ensemble,
+                                struct class_correction *out) {
     say(out,
         "never corrected, because the network has not learned it: it predicts the class almost "
         "nowhere in the training images, and the last %d of the %d values of its curve are below "
-        "%g. Raise train.optimizer.lr or train.epochs; on small sets train.optimizer.name: adamw "
-        "with a rate of 0.001 takes fewer epochs.",
-        n, cJSON_GetArraySize(iou), NOT_LEARNED);
+        "%g. Raise train.optimizer.lr or train.epochs%s.",
+        n, cJSON_GetArraySize(iou), NOT_LEARNED,
+        is_ensemble ? ""
+                    : "; on small sets train.optimizer.name: adamw with a rate of 0.001 takes "
+                      "fewer epochs");
 }
 
 static bool lacks_a_value(const cJSON *iou) {
@@ -164,7 +168,7 @@ bool class_correction_read(const cJSON *onset, const cJSON *category,
     if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(onset, "corrects")) || !out->name)
         return false;
     if (out->first_epoch == 0 && out->n_not_learned > 0)
-        explain_not_learned(iou, out->n_not_learned, out);
+        explain_not_learned(iou, out->n_not_learned, fixed > 0 || cJSON_IsObject(gate), out);
     else if (out->first_epoch == 0 && cJSON_IsObject(gate))
         explain_gate(gate, out);
     else if (fixed > 0)
