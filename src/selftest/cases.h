@@ -12,7 +12,11 @@ typedef void (*case_function)(struct trial *trial, const void *desc);
 // that reads its output; `desc`: struct adele_conv2d_desc.
 void case_tensor(struct trial *trial, const void *desc);
 void case_step_graph(struct trial *trial, const void *desc);
+// Of the layer at CASE_SCALES scales; the i-th has a descriptor of its own: as it is, a third
+// larger, a third smaller.
+#define CASE_SCALES 3
 void case_conv2d_scales(struct trial *trial, const void *desc);
+void case_conv2d_scale(const struct adele_conv2d_desc *from, int i, struct adele_conv2d_desc *out);
 // The function of an op's descriptor.
 #define CASE_DECLARE(name, has_backward) void case_##name(struct trial *trial, const void *desc);
 ADELE_OPS(CASE_DECLARE)

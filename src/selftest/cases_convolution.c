@@ -99,23 +99,26 @@ void case_step_graph(struct trial *trial, const void *from) {
 
 // ---- all scales of a layer ----------------------------------------------------------------------
 
-enum { CASE_SCALES = 3 };
-
 struct case_scales {
-    struct adele_conv2d_desc descs[CASE_SCALES]; // the descriptor, smaller and larger
-    struct adele_op *ops[CASE_SCALES], *joint;   // joint NULL: the device has none
+    struct adele_conv2d_desc descs[CASE_SCALES];
+    struct adele_op *ops[CASE_SCALES], *joint; // joint NULL: the device has none
     struct adele_conv2d_args args[CASE_SCALES];
     void *workspace; // of the joint op
 };
+
+void case_conv2d_scale(const struct adele_conv2d_desc *from, int i, struct adele_conv2d_desc *out) {
+    static const int thirds[CASE_SCALES] = {0, 1, -1};
+    *out = *from;
+    out->h_in += thirds[i] * (from->h_in / 3);
+    out->w_in += thirds[i] * (from->w_in / 3);
+}
 
 static bool make_scales(struct trial *trial, const struct adele_conv2d_desc *from,
                         struct case_scales *out) {
     const struct adele_device_iface *iface = trial->device->iface;
     for (int i = 0; i < CASE_SCALES; i++) {
         struct adele_conv2d_desc *desc = &out->descs[i];
-        *desc = *from;
-        desc->h_in += (i % 2 - i / 2) * (from->h_in / 3); // as it is, larger, smaller
-        desc->w_in += (i % 2 - i / 2) * (from->w_in / 3);
+        case_conv2d_scale(from, i, desc);
         desc->precision = trial->precision;
         if (!trial_check(trial, iface->conv2d_create(trial->device, desc, &out->ops[i])))
             return false;

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "device/families.h"
 #include "reference/reference.h"
+#include "selftest/cases.h"
 #include "support/conv2d_problem.h"
 #include "support/hopper.h"
 #include "support/train_step.h"
@@ -505,6 +506,40 @@ static void check_choice(struct adele_device *device) {
     device->disabled_families = 0;
 }
 
+// The cases of the self-test run the joint op and all of its launches: they pass without it, too,
+// and the faults that test_selftest_kernels plants are in kernels of the scales' own ops as well.
+static void check_selftest(struct adele_device *device) {
+    const struct adele_device_iface *iface = device->iface;
+    int n_cases = 0;
+    if (!hopper_is_tuned(device))
+        return;
+    for (int i = 0; i < selftest_n_small_cases; i++) {
+        const struct selftest_case *item = &selftest_small_cases[i];
+        struct adele_op *ops[CASE_SCALES] = {NULL}, *joint = NULL;
+        if (item->family != ADELE_FAMILY_conv2d_scales)
+            continue;
+        if (item->tile != NULL)
+            setenv("ADELE_CONV2D_TILE", item->tile, 1);
+        for (int k = 0; k < CASE_SCALES; k++) {
+            struct adele_conv2d_desc desc;
+            case_conv2d_scale(item->desc, k, &desc);
+            desc.precision = ADELE_PRECISION_BF16;
+            check_ok(iface->conv2d_create(device, &desc, &ops[k]));
+        }
+        check_ok(iface->conv2d_scales_create(device, CASE_SCALES, ops, &joint));
+        assert_non_null(joint);
+        if (strstr(joint->engine, "d_src wgmma") == NULL ||
+            strstr(joint->engine, "d_weight wgmma") == NULL)
+            fail_msg("\"%s\"", joint->engine);
+        iface->op_destroy(joint);
+        for (int k = 0; k < CASE_SCALES; k++)
+            iface->op_destroy(ops[k]);
+        unsetenv("ADELE_CONV2D_TILE");
+        n_cases++;
+    }
+    assert_int_equal(n_cases, 3);
+}
+
 // On each device: the CPU has no such op, and other GPUs get none.
 static void check_others(struct adele_device *device) {
     const struct adele_device_iface *iface = device->iface;
@@ -542,15 +577,17 @@ ON_EACH_HOPPER(without_d_src)
 ON_EACH_HOPPER(recorded)
 ON_EACH_HOPPER(errors)
 ON_EACH_HOPPER(choice)
+ON_EACH_HOPPER(selftest)
 ON_EACH_HOPPER(untested)
 ON_EACH_DEVICE(others)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_others),   cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_errors),   cmocka_unit_test(test_untested),
-        cmocka_unit_test(test_packed),   cmocka_unit_test(test_without_d_src),
-        cmocka_unit_test(test_recorded), cmocka_unit_test(test_passes),
+        cmocka_unit_test(test_others),        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_errors),        cmocka_unit_test(test_untested),
+        cmocka_unit_test(test_selftest),      cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_without_d_src), cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

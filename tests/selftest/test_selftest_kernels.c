@@ -101,6 +101,8 @@ static const struct {
     {ADELE_FAMILY_conv2d_scales, "conv2d_hopper.cu:hopper_kernel"},
     {ADELE_FAMILY_conv2d_scales, "conv2d_hopper.cu:add_tile_slots_kernel"},
     {ADELE_FAMILY_conv2d_scales, "conv2d_weight_gradient_hopper.cu:weight_gradient_hopper_kernel"},
+    {ADELE_FAMILY_conv2d_scales,
+     "conv2d_weight_gradient_hopper_plan.cu:add_weight_gradient_slots_kernel"},
     {ADELE_FAMILY_aspp_plain, "aspp_plain.cu:plain_kernel"},
     {ADELE_FAMILY_aspp_fma, "aspp.cu:aspp_kernel"},
     {ADELE_FAMILY_aspp_mma, "aspp.cu:aspp_kernel"},
