@@ -49,7 +49,9 @@ static void count_left(const struct graph *graph, const struct costs *costs, dou
         left[i + 1] += left[i];
 }
 
-// Buckets become complete in the backward of the last scale, whose costs these are.
+// Buckets become complete in the backward of the last scale, whose costs these are: where the
+// scales take turns. On Hopper they run together (nn/plan_group.c), which spreads the buckets over
+// the whole backward and leaves more of it beside the exchange.
 static adele_status time_buckets(const struct graph *graph, const struct costs *costs,
                                  const struct pipeline *pipeline, struct buckets *buckets,
                                  struct scaling_work *out) {
@@ -124,7 +126,8 @@ static void print_assumptions(FILE *to, const struct scaling_assumptions *assump
     fprintf(to, "A model, not a measurement: each GPU computes its images, and all exchange one "
                 "vector (gradients and running statistics, 4 bytes each). Without overlap the "
                 "times add up; with overlap, as the program does it by NCCL, buckets of gradients "
-                "are exchanged beside the backward of the last scale, each when it is complete.\n"
+                "are exchanged beside the backward of the last scale, each when it is complete "
+                "(where the scales run together, as on Hopper, they are complete earlier).\n"
                 "Assumed (--assume NAME=VALUE changes a value):\n");
     for (int i = 0; i < SCALING_COUNT; i++)
         fprintf(to, "  %-15s %8.6g %-7s  %s\n", scaling_defaults[i].name, assumptions->value[i],

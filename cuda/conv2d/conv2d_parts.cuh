@@ -191,6 +191,7 @@ adele_status hopper_plan_create(struct cuda_op *op, const struct conv2d_gather *
                                 int n, struct hopper_plan *out);
 void hopper_plan_name(const struct hopper_plan *plan, char *text, size_t bytes);
 size_t hopper_slot_bytes(const struct hopper_plan *plan);
+// products: one a scale, which differ in source and target alone; slots: hopper_slot_bytes.
 adele_status hopper_run(const struct cuda_context *context, const struct hopper_plan *plan,
                         const struct conv2d_product *products, float *slots);
 
@@ -255,7 +256,8 @@ adele_status weight_gradient_scales_create(struct cuda_op *op,
                                            struct weight_gradient_scales *out);
 size_t weight_gradient_scales_bytes(const struct weight_gradient_scales *plan); // of workspace
 // As weight_gradient_run of each plan with its src[i] and d_dst[i], but that the weight gradients
-// are summed up before they are added; the bias gradients are added scale by scale.
+// are summed up before they are added; the bias gradients are added scale by scale. workspace:
+// weight_gradient_scales_bytes.
 adele_status weight_gradient_scales_run(const struct cuda_context *context,
                                         const struct weight_gradient_scales *plan,
                                         const void *const *src, const void *const *d_dst,

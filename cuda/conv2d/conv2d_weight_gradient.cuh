@@ -259,7 +259,8 @@ adele_status weight_gradient_fma_prepare();
 adele_status weight_gradient_mma_prepare();
 // conv2d_weight_gradient_hopper_plan.cu: whether this GPU, this driver and this program run the
 // shape so; the tiles and the plan of n shapes that differ in their extents alone, summed up as
-// one; the floats of its slots; the run, which adds to d_weight.
+// one; the floats of its slots; the run, which adds to d_weight (c_out, c_in, kernel, kernel).
+// src, d_dst: (n) tensors of the shapes; slots: weight_gradient_hopper_floats.
 bool weight_gradient_hopper_fits(const struct cuda_context *context,
                                  const struct conv2d_shape *shape, enum conv2d_math math);
 struct gradient_tiles weight_gradient_hopper_tiles(const struct conv2d_shape *shapes, int n);

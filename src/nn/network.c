@@ -228,10 +228,6 @@ adele_status network_group(struct network *network, int n, struct plan *const *p
     return ADELE_OK;
 }
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 static size_t largest_shared_bytes(const struct network *network) {
     size_t bytes = 0;
     for (int i = 0; i < network->n_plans; i++)

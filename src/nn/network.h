@@ -96,9 +96,11 @@ ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h
 // Groups training plans, each in one group, that differ in the extents of their input alone: those
 // of a step's scales. Where the device runs a convolution of all of them as one op
 // (device.h, conv2d_scales_create), they run together, node by node, and need memory for gradients
-// and workspace at the same time; otherwise one after the other, as without a group. n: 1 to
-// ADELE_MAX_SCALES. They need a network_allocate after it, because their memory may move; the group
-// is the network's and stays valid as long as its plans.
+// and workspace at the same time; otherwise one after the other, as without a group. They need a
+// network_allocate after it, because their memory may move; the group is the network's and stays
+// valid as long as its plans. ADELE_INVALID_ARGUMENT, and plans as before: n is not 1 to
+// ADELE_MAX_SCALES, or a plan is another network's, one of inference, in a group already, or of
+// another number of images than the first.
 struct plan_group;
 ADELE_MUST_CHECK adele_status network_group(struct network *network, int n,
                                             struct plan *const *plans, struct plan_group **out);
@@ -127,8 +129,8 @@ size_t network_parameter_bytes(const struct network *network); // all arenas
 size_t network_planned_bytes(const struct network *network);   // everything network_allocate takes
 size_t network_allocated_bytes(const struct network *network); // what it has taken of that so far
 
-// The memory that plans of n images of these n_sizes extents would take, training plans as a group;
-// they are not kept.
+// The memory that plans of n images of these n_sizes extents would take; they are not kept.
+// Training plans are taken as a group, of 1 to ADELE_MAX_SCALES extents.
 struct plan_extent {
     int h, w;
 };

@@ -88,6 +88,10 @@ struct plan {
     size_t shared_first;      // bytes, of the network's shared region that come before the plan's
 };
 
+static inline size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 // Plans that run together have parts of the shared region of their own, one behind the other, and
 // the workspace behind these; otherwise they take turns, and shared_bytes is the most of any.
 struct plan_group {

@@ -4,7 +4,8 @@
 //
 // Together, the plans go through the graph node by node: the convolution of a node in all plans is
 // one call, other nodes are a call for each plan, in the order of the plans. So each parameter's
-// gradient gets its scales in the same order as where the plans take turns.
+// gradient gets its scales in the same order as where the plans take turns; but a device's op for
+// all scales may add up in another one (device.h), so that results differ by rounding.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "base/trace.h"
@@ -53,10 +54,6 @@ static adele_status create_convolutions(struct plan_group *group) {
         group->n_convolutions += group->convolutions[i] != NULL;
     }
     return ADELE_OK;
-}
-
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
 }
 
 static void place_plans(struct plan_group *group) {

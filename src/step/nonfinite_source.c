@@ -105,7 +105,8 @@ static adele_status check_loss(struct training_step *step, const struct step_par
     return ADELE_OK;
 }
 
-// In the order in which the step computes them.
+// In the order of a step whose scales take turns. Where they run together, what only an op for all
+// scales does is not repeated, and then nothing is found.
 static adele_status check_part(struct training_step *step, const struct step_part *part, int epoch,
                                char **out) {
     struct batch_plan *batch = part->batch;

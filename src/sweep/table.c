@@ -144,9 +144,12 @@ static bool should_stop(const struct tables *self) {
     return options->should_stop != NULL && options->should_stop(options->context) != 0;
 }
 
-// Kept, or failed because its folder cannot be read; otherwise its process is started.
+// Kept, or failed because the run that is there cannot be resumed; otherwise its process is
+// started. Another call may have trained it since this one began.
 static adele_status begin_run(struct tables *self, int i) {
     struct table_run *run = &self->plan.runs[i];
+    if (run->problem == NULL)
+        TRY(table_found_again(&self->plan, self->seconds, run));
     if (run->problem != NULL) {
         end_failed(self, run, run->problem, run->problem_hint);
         return ADELE_OK;

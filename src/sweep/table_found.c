@@ -30,6 +30,7 @@ static adele_status find_run(const struct table_plan *plan, const struct table_s
     OWNED_BY(config_destroy) struct config *config = NULL;
     bool has_run = false;
     run->earlier = 0;
+    run->has_finished = false;
     TRY(run_folder_has_checkpoint(run->folder, &has_run));
     run->is_begun = has_run;
     if (!has_run)
@@ -60,15 +61,19 @@ static adele_status refuse(const struct table_plan *plan, int n_other) {
                 first->problem);
 }
 
+adele_status table_found_again(const struct table_plan *plan, const struct table_seconds *seconds,
+                               struct table_run *run) {
+    adele_status status = find_run(plan, seconds, run);
+    if (status == ADELE_OK || status == ADELE_NO_MEMORY)
+        return status;
+    return keep_problem(run);
+}
+
 adele_status table_found_check(struct table_plan *plan, const struct table_seconds *seconds) {
     int n_other = 0;
     for (int i = 0; i < plan->n_runs; i++) {
         struct table_run *run = &plan->runs[i];
-        adele_status status = find_run(plan, seconds, run);
-        if (status == ADELE_NO_MEMORY)
-            return status;
-        if (status != ADELE_OK)
-            TRY(keep_problem(run));
+        TRY(table_found_again(plan, seconds, run));
         n_other += run->has_other_settings;
     }
     return n_other > 0 ? refuse(plan, n_other) : ADELE_OK;

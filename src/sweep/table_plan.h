@@ -15,8 +15,9 @@ struct table_run {
     // Of table_found_check.
     bool is_begun; // it has a checkpoint
     bool has_finished;
-    bool has_other_settings;
-    char *problem, *problem_hint; // why its folder cannot be read; NULL: it can
+    bool has_other_settings;      // than it would be trained with
+    char *problem, *problem_hint; // why the run that is there can be neither kept nor resumed;
+                                  // NULL: nothing hinders that
     double begun, earlier; // when its process was started, and the seconds of those before; NaN:
                            // not known
     double seconds;        // of all its processes; NaN: not known

@@ -55,6 +55,17 @@ static void count_event(void *context, const struct adele_table_run *run) {
     (void)context;
 }
 
+// A run's folder that comes into the table's while the first run of the table is trained.
+struct move {
+    const char *from, *to;
+};
+static void move_and_count(void *context, const struct adele_table_run *run) {
+    const struct move *move = context;
+    if (run->event == ADELE_RUN_STARTED)
+        assert_int_equal(rename(move->from, move->to), 0);
+    count_event(NULL, run);
+}
+
 static void assert_spread(const struct adele_spread *spread, double a, double b) {
     assert_int_equal(spread->n, 2);
     assert_true(fabs(spread->mean - (a + b) / 2) <= 1e-12);
@@ -110,6 +121,20 @@ static void mean_and_deviation_are_those_of_the_runs(void **state) {
     adele_table_destroy(table);
     assert_true(file_exists(scratch_path(state, "figures/table.csv")));
     assert_true(file_exists(scratch_path(state, "figures/table.md")));
+    // One that finished elsewhere after the table began, as by a second table, is kept too.
+    char from[4096], to[4096];
+    (void)snprintf(from, sizeof from, "%s", scratch_path(state, "figures/one_seed5"));
+    (void)snprintf(to, sizeof to, "%s", scratch_path(state, "late/one_seed5"));
+    (void)snprintf(output, sizeof output, "%s", scratch_path(state, "late"));
+    struct move move = {from, to};
+    options.n_configs = options.n_jobs = 1;
+    options.on_run = move_and_count;
+    options.context = &move;
+    memset(n_events, 0, sizeof n_events);
+    check_ok(adele_table(&options, &table));
+    assert_true(n_events[ADELE_RUN_STARTED] == 1 && n_events[ADELE_RUN_DONE] == 1);
+    assert_true(n_events[ADELE_RUN_KEPT] == 1 && table->n_failed == 0);
+    adele_table_destroy(table);
 }
 
 static void check_noises(void *const *state, const struct adele_table *table) {
