@@ -155,8 +155,9 @@ ADELE_MUST_CHECK adele_status plan_backward(struct plan *plan);
 ADELE_MUST_CHECK adele_status plan_backward_observed(
     struct plan *plan, adele_status (*after_node)(void *context, int i_node), void *context);
 
-// The same of all plans of a group. When after_node is called, the gradients of that node's
-// parameters are complete.
+// The same of all plans of a group, but for rounding: a device's op for all scales may add up in
+// another order (device.h). When after_node is called, the gradients of that node's parameters are
+// complete.
 ADELE_MUST_CHECK adele_status plan_group_forward(struct plan_group *group,
                                                  bool use_batch_statistics);
 ADELE_MUST_CHECK adele_status plan_group_backward(struct plan_group *group);
