@@ -5,8 +5,8 @@
 set(ADELE_COSTS # seconds, about; the first pattern that fits
   "^(ptx_network_|test_faults$)=100"
   "^(test_mpi_(faults|kills|same_bytes|hosts)|simt_mpi_same_bytes)$=90"
-  "^(ptx_(network|conv2d(_kernels|_hopper)?(_backward|_shuffled)?)|race_conv2d(_kernels|_hopper)?|simt_strict_run|test_simt_parts)$=60"
-  "^test_selftest_(kernels|process|training)$|(^test|_)simt_run$|^gpu_check_dry_run$|^isa_.*_golden_deeplab|^simt_network(_training)?$=60"
+  "^(ptx_(network|conv2d(_kernels|_hopper|_scales)?(_backward|_shuffled)?)|race_conv2d(_kernels|_hopper|_scales)?|simt_strict_run|test_simt_parts)$=60"
+  "^test_selftest_(kernels|process|training)$|^simt_mutant_split_|(^test|_)simt_run$|^gpu_check_dry_run$|^isa_.*_golden_deeplab|^simt_network(_training)?$=60"
   "^(test_(mpi_(start|folds|verbs)|ranks|train_ranks|train_ranks_end|parts_ranks|epoch_ranks|label_exchange)|.*_exchange)$=30"
   "^ptx_(selftest|selftest_all_but_one|packing.*|conv2d_weight.*|batch_norm.*|loss.*|crf.*|run.*)$=30"
   "^(simt_(packing|conv2d|conv2d_hopper|conv2d_kernels)|race_(batch_norm|aspp|loss)|isa_.*_networks|test_(corruption|report))$=30"

@@ -107,10 +107,12 @@ static void describe_fixed(const struct corrector *corrector, struct correction_
                        "lower correction.at or raise train.epochs",
                        at);
     else if (at < FEW_ENSEMBLE_EPOCHS)
-        (void)snprintf(out->warning, sizeof out->warning,
-                       "%d epoch%s before the correction are few: what the network has not learned "
-                       "until then is left as it is; 24 epochs or more are usual (train.epochs)",
-                       at, at == 1 ? "" : "s");
+        (void)snprintf(
+            out->warning, sizeof out->warning,
+            "%d epoch%s before the correction are few: what the network has not learned "
+            "until then is left as it is, and right labels may be taken for wrong ones; 24 "
+            "epochs or more are usual (train.epochs)",
+            at, at == 1 ? "" : "s");
 }
 
 // Of the curves: one value an epoch, or every correction.interval steps.

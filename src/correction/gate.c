@@ -56,6 +56,7 @@ bool gate_looks_clean(const struct gate_result *result) {
 
 void gate_explain(const struct gate_result *result, char *out, size_t bytes) {
     bool is_wrong = is_one_sided(result) || is_far(result);
+    double margin = result->with_decided - result->with_labels;
     if (!isfinite(result->with_labels))
         (void)snprintf(out, bytes, "no label has the class");
     else if (!isfinite(result->known))
@@ -66,17 +67,18 @@ void gate_explain(const struct gate_result *result, char *out, size_t bytes) {
                        "pixels where it is above one half, %.2f is needed",
                        result->known, GATE_KNOWN);
     else
-        (void)snprintf(out, bytes,
-                       "%sthe labels are %sclearly wrong: they agree with the network's averaged "
-                       "prediction (IoU %.3f) by %.3f less than its two decisions, by probability "
-                       "and by area, agree with each other (%.2f is needed); areas deviate by %.3f "
-                       "(%.2f), and %.3f of the differing pixels lie on one side of the contour in "
-                       "their image (%.2f); labels are clearly wrong where the first, or both of "
-                       "the others, are reached",
-                       result->corrects && !is_wrong
-                           ? "the network has learned the class (correction.gate: learned), though "
-                           : "",
-                       is_wrong ? "" : "not ", result->with_labels,
-                       result->with_decided - result->with_labels, GATE_MARGIN, result->deviation,
-                       GATE_DEVIATION, result->one_sided, GATE_ONE_SIDED);
+        (void)snprintf(
+            out, bytes,
+            "%sthe labels are %sclearly wrong: they agree with the network's averaged "
+            "prediction (IoU %.3f) by %.3f %s than its two decisions, by probability "
+            "and by area, agree with each other (%.2f less is needed); areas deviate by %.3f "
+            "(%.2f), and %.3f of the differing pixels lie on one side of the contour in "
+            "their image (%.2f); labels are clearly wrong where the first, or both of "
+            "the others, are reached",
+            result->corrects && !is_wrong
+                ? "the network has learned the class (correction.gate: learned), though "
+                : "",
+            is_wrong ? "" : "not ", result->with_labels, fabs(margin),
+            margin < 0.0 ? "more" : "less", GATE_MARGIN, result->deviation, GATE_DEVIATION,
+            result->one_sided, GATE_ONE_SIDED);
 }

@@ -7,7 +7,8 @@
 #include "run/settings.h"
 #include "run_folder/run_folder.h"
 
-// A run writes its examples after its last epoch. With another number of epochs it goes on.
+// A run writes its examples after its last epoch. With more epochs it goes on; with fewer it
+// cannot.
 static adele_status compare_with_run(struct table_run *run, struct config *config) {
     OWNED_BY(config_destroy) struct config *was = NULL;
     OWNED char *examples = NULL;
@@ -19,6 +20,14 @@ static adele_status compare_with_run(struct table_run *run, struct config *confi
     if (!file_exists(examples))
         return ADELE_OK;
     TRY(run_folder_load_config(run->folder, NULL, &was));
+    run->has_other_settings = config->train.epochs < was->train.epochs ||
+                              config->train.iterations < was->train.iterations;
+    if (run->has_other_settings)
+        return FAIL(ADELE_CONFIG, "Take as many epochs, or more, or another folder (-o).",
+                    "%s has finished %s %d, more than %d", run->folder,
+                    was->train.iterations > 0 ? "train.iterations" : "train.epochs",
+                    was->train.iterations > 0 ? was->train.iterations : was->train.epochs,
+                    was->train.iterations > 0 ? config->train.iterations : config->train.epochs);
     run->has_finished = was->train.epochs == config->train.epochs &&
                         was->train.iterations == config->train.iterations &&
                         was->train.patience == config->train.patience;

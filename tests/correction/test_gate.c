@@ -187,7 +187,8 @@ static void the_words_say_what_is_needed(void **state) {
         &counts,
         "the labels are clearly wrong: they agree with the network's averaged prediction (IoU "
         "0.667) by 0.238 less than its two decisions, by probability and by area, agree with each "
-        "other (0.20 is needed); areas deviate by 0.400 (0.10), and 1.000 of the differing pixels "
+        "other (0.20 less is needed); areas deviate by 0.400 (0.10), and 1.000 of the differing "
+        "pixels "
         "lie on one side of the contour in their image (0.85); labels are clearly wrong where the "
         "first, or both of the others, are reached");
     counts.deviation = 0;
@@ -196,7 +197,8 @@ static void the_words_say_what_is_needed(void **state) {
         &counts,
         "the labels are not clearly wrong: they agree with the network's averaged prediction (IoU "
         "0.709) by 0.195 less than its two decisions, by probability and by area, agree with each "
-        "other (0.20 is needed); areas deviate by 0.000 (0.10), and 0.000 of the differing pixels "
+        "other (0.20 less is needed); areas deviate by 0.000 (0.10), and 0.000 of the differing "
+        "pixels "
         "lie on one side of the contour in their image (0.85); labels are clearly wrong where the "
         "first, or both of the others, are reached");
     counts.sure_mass = counts.mass / 2;

@@ -146,8 +146,9 @@ static void classes_of_the_ensemble(void **state) {
         FIVE "\"onset_epoch\": 2, \"corrected_epochs\": [], \"due_epoch\": 3, " GATE("0.95", "0.35",
                                                                                      "false"),
         "never corrected: after epoch 8 the labels are not clearly wrong: they agree with the "
-        "network's averaged prediction (IoU 0.925) by -0.025 less than its two decisions, by "
-        "probability and by area, agree with each other (0.20 is needed); areas deviate by 0.040 "
+        "network's averaged prediction (IoU 0.925) by 0.025 more than its two decisions, by "
+        "probability and by area, agree with each other (0.20 less is needed); areas deviate by "
+        "0.040 "
         "(0.10), and 0.350 of the differing pixels lie on one side of the contour in their image "
         "(0.85); labels are clearly wrong where the first, or both of the others, are reached. "
         "Set correction.gate: learned where you know that its masks are wrong.");

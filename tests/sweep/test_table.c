@@ -249,7 +249,7 @@ static void noise_takes_the_place_of_the_configurations(void **state) {
     assert_int_equal(adele_table(&options, &table), ADELE_CONFIG);
 }
 
-static void more_epochs_go_on_and_other_settings_are_refused(void **state) {
+static void more_epochs_go_on_and_others_or_fewer_are_refused(void **state) {
     struct program_result result;
     char out[4096];
     (void)snprintf(out, sizeof out, "%s", scratch_path(state, "grow"));
@@ -272,6 +272,10 @@ static void more_epochs_go_on_and_other_settings_are_refused(void **state) {
     assert_non_null(strstr(result.err, "2 of the 4 runs of this table are already in "));
     assert_non_null(strstr(result.err, "two_seed1 cannot be resumed"));
     assert_says(&result, 1, "train.optimizer.lr was ");
+    ADELE(&result, "table", first, second, "--seeds=1", "-o", out, "--device=cpu",
+          "--set=train.epochs=1");
+    assert_non_null(strstr(result.err, "2 of the 2 runs of this table are already in "));
+    assert_says(&result, 1, "one_seed1 has finished train.epochs 2, more than 1\n");
     assert_false(file_exists(scratch_path(state, "grow/two_seed2")));
     assert_true(same_bytes(scratch_path(state, "grow/table.md"), scratch_path(state, "before.md")));
     assert_true(same_bytes(scratch_path(state, "grow/one_seed1.out"), scratch_path(state, "out")));
@@ -505,7 +509,7 @@ int main(void) {
         cmocka_unit_test(mean_and_deviation_are_those_of_the_runs),
         cmocka_unit_test(noise_multiplies_the_runs),
         cmocka_unit_test(noise_takes_the_place_of_the_configurations),
-        cmocka_unit_test(more_epochs_go_on_and_other_settings_are_refused),
+        cmocka_unit_test(more_epochs_go_on_and_others_or_fewer_are_refused),
         cmocka_unit_test(tables_stay_where_no_run_finishes),
         cmocka_unit_test(corrected_classes_are_counted),
         cmocka_unit_test(what_a_run_said_is_repeated),
