@@ -14,9 +14,8 @@ static const struct argp_option option_table[] = {
     {"input", 'i', "DIR", 0, "Folder of images or volumes", 0},
     {"output", 'o', "DIR", 0, "Folder for the masks", 0},
     {"probabilities", 'p', 0, 0,
-     "Also write NAME.safetensors: a tensor probabilities, F32, 1 x classes x height x width at "
-     "the "
-     "image's own size; of a volume, slices x classes x height x width",
+     "Also write NAME.safetensors: a tensor probabilities, F32, 1 x classes x height x width "
+     "at the image's own size; of a volume, slices x classes x height x width",
      0},
     {0}};
 

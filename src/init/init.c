@@ -205,11 +205,12 @@ static adele_status look_at_data(struct init *init) {
     return ADELE_OK;
 }
 
-static adele_status fit_device(struct init *init, const char *name) {
+static adele_status fit_device(struct init *init, const struct adele_init_options *options) {
+    bool is_ensemble = options->method != NULL && strcmp(options->method, "ensemble") == 0;
+    const char *name = options->device;
     OWNED_BY(adele_device_close) struct adele_device *device = NULL;
     TRY(adele_device_open(name != NULL ? name : "auto", ADELE_PRECISION_FP32, &device));
-    return init_fit(device, init->dataset, init->fingerprint, init->choices.is_ensemble,
-                    &init->choices.fit);
+    return init_fit(device, init->dataset, init->fingerprint, is_ensemble, &init->choices.fit);
 }
 
 // ---- the files ----------------------------------------------------------------------------------
@@ -267,14 +268,13 @@ adele_status init_write(const struct adele_data *data, const struct adele_init_o
     OWNED_BY(init_report_destroy) struct adele_init_report *report = &init->report;
     init->choices.follow_links = data->follow_links != 0;
     init->choices.seed = options->seed;
-    init->choices.is_ensemble = options->method != NULL && strcmp(options->method, "ensemble") == 0;
     TRY(make_absolute(data->root, &init->root));
     TRY(split_output(init, options->output));
     TRY(name_lists(init));
     TRY(check_output(init, options->overwrite != 0));
     init->choices.root = init->root;
     TRY(look_at_data(init));
-    TRY(fit_device(init, options->device));
+    TRY(fit_device(init, options));
     TRY(write_output(init, options->overwrite != 0));
     report->root = init->root;
     report->fingerprint = init->fingerprint;

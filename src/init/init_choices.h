@@ -83,7 +83,6 @@ struct init_choices {
     const char *root; // absolute
     bool follow_links;
     uint64_t seed;
-    bool is_ensemble;              // the method of the correction
     const struct dataset *dataset; // with the splits of the configuration
     const struct adele_fingerprint *fingerprint;
     struct folder_guess folders;

@@ -20,14 +20,15 @@ static adele_status compare_with_run(struct table_run *run, struct config *confi
     if (!file_exists(examples))
         return ADELE_OK;
     TRY(run_folder_load_config(run->folder, NULL, &was));
-    run->has_other_settings = config->train.epochs < was->train.epochs ||
-                              config->train.iterations < was->train.iterations;
+    // Of its length, where both are given in the same unit.
+    bool by_iterations = config->train.iterations > 0;
+    int had = by_iterations ? was->train.iterations : was->train.epochs;
+    int wanted = by_iterations ? config->train.iterations : config->train.epochs;
+    run->has_other_settings = by_iterations == (was->train.iterations > 0) && wanted < had;
     if (run->has_other_settings)
         return FAIL(ADELE_CONFIG, "Take as many epochs, or more, or another folder (-o).",
                     "%s has finished %s %d, more than %d", run->folder,
-                    was->train.iterations > 0 ? "train.iterations" : "train.epochs",
-                    was->train.iterations > 0 ? was->train.iterations : was->train.epochs,
-                    was->train.iterations > 0 ? config->train.iterations : config->train.epochs);
+                    by_iterations ? "train.iterations" : "train.epochs", had, wanted);
     run->has_finished = was->train.epochs == config->train.epochs &&
                         was->train.iterations == config->train.iterations &&
                         was->train.patience == config->train.patience;
