@@ -17,22 +17,24 @@ static bool is_around(const uint8_t *map, const struct label_change *change, int
     return false;
 }
 
+// Whether a pixel of the file, of class `source`, follows the pixel in memory at (y, x).
+static bool follows(const struct label_change *change, int y, int x, uint8_t source) {
+    size_t at = (size_t)y * (size_t)change->w + (size_t)x;
+    if (source == change->before[at] || source == LABEL_IGNORE)
+        return source == change->before[at];
+    return is_around(change->before, change, y, x, source) &&
+           !is_around(change->after, change, y, x, source);
+}
+
 void label_project(const struct label_change *change, const uint8_t *source, int height, int width,
                    uint8_t *out) {
-    bool is_resized = height != change->h || width != change->w;
     for (int y = 0, k = 0; y < height; y++) {
         int row = resize_nearest_index(y, change->h, height);
         for (int x = 0; x < width; x++, k++) {
             int column = resize_nearest_index(x, change->w, width);
-            size_t at = (size_t)row * (size_t)change->w + (size_t)column;
-            uint8_t after = change->after[at];
-            // Ignored in the file alone, not in the map in memory: it stays ignored.
-            bool is_hidden = source[k] == LABEL_IGNORE && change->before[at] != LABEL_IGNORE;
-            bool is_changed = change->before[at] != after && !is_hidden;
-            if (!is_changed && is_resized && source[k] != after && source[k] != LABEL_IGNORE)
-                is_changed = is_around(change->before, change, row, column, source[k]) &&
-                             !is_around(change->after, change, row, column, source[k]);
-            out[k] = is_changed ? after : source[k];
+            uint8_t after = change->after[(size_t)row * (size_t)change->w + (size_t)column];
+            bool is_new = source[k] != after && follows(change, row, column, source[k]);
+            out[k] = is_new ? after : source[k];
         }
     }
 }

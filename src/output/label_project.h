@@ -14,10 +14,11 @@ struct label_change {
 // The new classes of a file whose classes are `source`, both (height, width).
 //
 // A pixel of the file belongs to the pixel in memory that is nearest to it. Where that one changed,
-// the file's gets the new class. Where it did not change, the file keeps its own class, which may
-// be finer than the map in memory; but not what is left of a contour that has moved: pixels of a
-// class that was among the 3 x 3 pixels in memory around them, and is there no more, get the class
-// that is there now. Ignored pixels of the file stay ignored.
+// the file's pixels of the class that it had get the new one. All others keep their own class: the
+// file may be finer than the map in memory, and what no correction decided on does not change. But
+// nothing is left of a contour that has moved: pixels of a class that was among the 3 x 3 pixels in
+// memory around them, and is there no more, get the class that is there now. Ignored pixels of the
+// file stay ignored.
 void label_project(const struct label_change *change, const uint8_t *source, int height, int width,
                    uint8_t *out);
 #endif

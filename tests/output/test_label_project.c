@@ -82,7 +82,8 @@ static void details_that_the_map_never_had_stay(void **state) {
     assert_null(memchr(before, 2, sizeof before));
     fill_map(after, 0, 5);
     project(file, before, after, out);
-    assert_int_equal(out[4 * LARGE + 8], 1); // inside of a pixel that changed
+    assert_int_equal(out[4 * LARGE + 8], 2); // inside of a pixel that changed from 0 to 1
+    assert_int_equal(out[4 * LARGE + 9], 1);
     fill_map(after, 0, SMALL);
     project(file, before, after, out);
     assert_int_equal(out[6 * LARGE + 10], LABEL_IGNORE); // this one too
@@ -110,12 +111,29 @@ static void a_contour_that_stays_keeps_its_pixels(void **state) {
         assert_memory_equal(out + (size_t)y * LARGE, file + (size_t)y * LARGE, LARGE);
 }
 
+// Class 2, which is kept, ends in the file within pixels in memory that become 1.
+static void a_kept_class_keeps_its_pixels_at_the_border(void **state) {
+    (void)state;
+    uint8_t file[LARGE * LARGE], before[SMALL * SMALL], after[SMALL * SMALL], out[LARGE * LARGE];
+    for (int k = 0; k < LARGE * LARGE; k++)
+        file[k] = k % LARGE < 5 ? 2 : 0; // column 4 belongs to column 2 in memory, which reads 5
+    resize_nearest_u8(file, LARGE, LARGE, before, SMALL, SMALL);
+    assert_int_equal(before[1], 2);
+    assert_int_equal(before[2], 0);
+    for (int k = 0; k < SMALL * SMALL; k++)
+        after[k] = before[k] == 2 ? 2 : k % SMALL < 4 ? 1 : 0;
+    project(file, before, after, out);
+    for (int k = 0; k < LARGE * LARGE; k++)
+        assert_int_equal(out[k], k % LARGE < 5 ? 2 : k % LARGE < 8 ? 1 : 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_old_contour_leaves_nothing_behind),
         cmocka_unit_test(a_growing_class_leaves_no_holes),
         cmocka_unit_test(details_that_the_map_never_had_stay),
         cmocka_unit_test(a_contour_that_stays_keeps_its_pixels),
+        cmocka_unit_test(a_kept_class_keeps_its_pixels_at_the_border),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
