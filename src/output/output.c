@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "output/output_manifest.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 struct output {
     char *folder;
     bool is_overwriting, has_begun;
-    bool is_new; // the folder was made by output_begin
+    int n_new; // how many folders output_begin made: `folder`, the one that holds it, and so on
     bool is_synced_at_end;
     bool is_named;                  // its files are, not the folder
     void (*on_file)(void *context); // NULL: none
@@ -170,9 +171,21 @@ static void warn_of_others(const struct output *output, const struct output_mani
                  n_others, n_others == 1 ? "" : "s", n_others == 1 ? "s" : "");
 }
 
+static adele_status count_new(const char *folder, int *out) {
+    OWNED char *path = memory_strdup(folder);
+    TRY(CHECK_MEMORY(path));
+    for (*out = 0; !file_exists(path); ++*out) {
+        char *parent = path_folder(path);
+        memory_free(path);
+        path = parent;
+        TRY(CHECK_MEMORY(path));
+    }
+    return ADELE_OK;
+}
+
 adele_status output_begin(struct output *output) {
     CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
-    output->is_new = !file_exists(output->folder);
+    TRY(count_new(output->folder, &output->n_new));
     TRY(file_make_directory(output->folder));
     TRY(output_manifest_read(output->folder, &manifest));
     warn_of_others(output, &manifest);
@@ -216,20 +229,33 @@ static adele_status record_files(const struct output *output) {
     return output_manifest_write(output->folder, &manifest);
 }
 
-// After a failure before the first file: a folder that was made for the output. Another process may
-// have written into it meanwhile, and then the manifest or the folder's files say so.
+// `folder` and those above it that were made for it. One that something else is in stays. "a/b/" is
+// counted twice, as "a/b/" and "a/b".
+static adele_status remove_new(const struct output *output) {
+    OWNED char *path = memory_strdup(output->folder);
+    TRY(CHECK_MEMORY(path));
+    for (int i = 0; i < output->n_new && (rmdir(path) == 0 || errno == ENOENT); i++) {
+        char *parent = path_folder(path);
+        memory_free(path);
+        path = parent;
+        TRY(CHECK_MEMORY(path));
+    }
+    return ADELE_OK;
+}
+
+// After a failure before the first file: the folders that were made for the output. Another process
+// may have written into them meanwhile, and then the manifest or the folder's files say so.
 static adele_status remove_empty(const struct output *output) {
     CLEANUP(output_manifest_deinit) struct output_manifest manifest = {0};
-    if (!output->is_new)
+    if (output->n_new == 0)
         return ADELE_OK;
     TRY(output_manifest_read(output->folder, &manifest));
     OWNED char *path = file_join(output->folder, OUTPUT_MANIFEST_NAME);
     TRY(CHECK_MEMORY(path));
-    if (manifest.n == 0) {
-        (void)unlink(path);
-        (void)rmdir(output->folder);
-    }
-    return ADELE_OK;
+    if (manifest.n > 0)
+        return ADELE_OK;
+    (void)unlink(path);
+    return remove_new(output);
 }
 
 adele_status output_end(struct output *output, adele_status status) {

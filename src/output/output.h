@@ -53,7 +53,7 @@ ADELE_MUST_CHECK adele_status output_check(const struct output *output);
 ADELE_MUST_CHECK adele_status output_begin(struct output *output);
 // Records size and hash of the files that exist now. Returns `status`, the result of writing them,
 // unless that is ADELE_OK and the manifest cannot be written. After a failure before the first
-// file, a folder that output_begin made is removed. NULL is legal.
+// file, the folders that output_begin made are removed. NULL is legal.
 ADELE_MUST_CHECK adele_status output_end(struct output *output, adele_status status);
 
 #endif

@@ -167,7 +167,11 @@ static void a_colour_image_is_refused_by_a_gray_model(void **state) {
     ADELE(&result, "predict", scratch_path(state, "run"), "-i", scratch_path(state, "colour"), "-o",
           scratch_path(state, "x"));
     assert_error(&result, "red.png");
-    assert_false(file_exists(scratch_path(state, "x")));     // not even an empty folder
+    assert_false(file_exists(scratch_path(state, "x"))); // not even an empty folder
+    ADELE(&result, "predict", scratch_path(state, "run"), "-i", scratch_path(state, "colour"), "-o",
+          scratch_path(state, "x/nested/twice/"));
+    assert_error(&result, "red.png");
+    assert_false(file_exists(scratch_path(state, "x")));     // none of the nested ones
     check_ok(file_make_directory(scratch_path(state, "y"))); // one that was there stays
     ADELE(&result, "predict", scratch_path(state, "run"), "-i", scratch_path(state, "colour"), "-o",
           scratch_path(state, "y"));
