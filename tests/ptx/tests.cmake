@@ -25,6 +25,7 @@ endfunction()
 set(PTX_SETTINGS_conv2d_hopper PTX_SM=90 PTX_MMA=hopper)
 set(PTX_SETTINGS_aspp_hopper ${PTX_SETTINGS_conv2d_hopper})
 set(PTX_SETTINGS_conv2d_scales ${PTX_SETTINGS_conv2d_hopper})
+set(PTX_SETTINGS_conv2d_scales_choice ${PTX_SETTINGS_conv2d_hopper})
 set(PTX_SETTINGS_scales_network ${PTX_SETTINGS_conv2d_hopper})
 # This compares two runs with the same sums; exact ones take half the time.
 set(PTX_SETTINGS_packing PTX_MMA=exact)
@@ -34,8 +35,8 @@ foreach(op ${ADELE_DEVICE_TESTS})
   adele_slow_op(ptx_${op})
   set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
 endforeach()
-set_tests_properties(ptx_conv2d_hopper ptx_aspp_hopper ptx_conv2d_scales ptx_scales_network PROPERTIES
-  FAIL_REGULAR_EXPRESSION "SKIPPED")
+set_tests_properties(ptx_conv2d_hopper ptx_aspp_hopper ptx_conv2d_scales ptx_conv2d_scales_choice ptx_scales_network
+  PROPERTIES FAIL_REGULAR_EXPRESSION "SKIPPED")
 
 # A training of the command line's own code, its steps captured into graphs.
 ptx_executable(ptx_run test_simt_run)
@@ -48,7 +49,7 @@ ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:
 # The sums of tensor cores and the approximation of exp are chosen together with an order: a result that depends on
 # neither of the two does not depend on both. A test's own settings come last and replace these.
 set(PTX_ALL_ORDERS ${ADELE_DEVICE_TESTS})
-list(REMOVE_ITEM PTX_ALL_ORDERS aspp_hopper scales_network) # the kernels of conv2d_hopper and conv2d_scales
+list(REMOVE_ITEM PTX_ALL_ORDERS aspp_hopper conv2d_scales_choice scales_network) # the kernels of conv2d_hopper and conv2d_scales
 foreach(op ${PTX_ALL_ORDERS})
   ptx_test(ptx_${op}_backward "ptx;slow" ptx_${op} PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy
     PTX_MMA=ampere PTX_EX2=1 ${PTX_SETTINGS_${op}})
